@@ -1,0 +1,1 @@
+"""kernel_exec: a stateful code executor on live Jupyter kernels."""
