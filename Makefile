@@ -1,0 +1,40 @@
+# Everything that the project can be asked for. Each target builds the environment that it needs.
+SHELL := /bin/bash
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo test check conformance bench format clean
+
+help: ## what can be asked for
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: ## a data analysis with charts, an error and a deadline, in a live kernel
+	@scripts/environment demo
+	@scripts/scratch $(BIN)/python scripts/demo.py
+
+test: ## all tests but the long ones
+	@scripts/environment dev
+	@scripts/scratch $(BIN)/python -m pytest -m "not long and not conformance"
+
+check: ## lint, format, strict types, import contracts
+	@scripts/environment dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+conformance: ## the suites of others on our kernels, and the long attacks
+	@scripts/environment dev conformance
+	@scripts/scratch $(BIN)/python -m pytest -m "long or conformance"
+
+bench: ## the benchmark table, side by side with others
+	@scripts/environment dev bench
+	@scripts/scratch $(BIN)/python -m tests.benchmarks
+
+format: ## put the code into shape
+	@scripts/environment dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## remove what the other targets made
+	rm -rf .venv build dist demo-output bench-output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
