@@ -1,0 +1,86 @@
+"""Every exception that kernel_exec raises, in one tree.
+
+KernelExecError
+ ├── InvalidArgument (ValueError)          a value that cannot work, refused before anything starts
+ │    └── WrongType (TypeError)            a value of a type that cannot work
+ ├── ExecutorClosed (RuntimeError)         the executor was closed, or belongs to another process
+ ├── KernelStartError                      no kernel could be started
+ │    └── UnknownKernel                    no kernelspec of that name
+ ├── ExecutionFailed                       what `raise_for_error` raises: the cell did not end well
+ │    ├── ExecutionTimeout                 it ran into its deadline
+ │    ├── ExecutionInterrupted             it was interrupted or cancelled
+ │    └── KernelDiedError                  its kernel died under it
+ ├── ResultNotReady (TimeoutError)         `Execution.result(timeout)` waited in vain; the cell goes on
+ └── RecordingError (OSError)              the notebook of the session cannot be written
+
+`execute` raises none of the `ExecutionFailed` family for what the code did: that is in the result. Only
+`ExecutionResult.raise_for_error` turns a result into an exception.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kernel_exec.results import ExecutionResult
+
+
+class KernelExecError(Exception):
+    """Root of all errors of kernel_exec; its message says what happened, why, and what to do."""
+
+
+class InvalidArgument(KernelExecError, ValueError):
+    """An argument has a value that cannot work."""
+
+
+class WrongType(InvalidArgument, TypeError):
+    """An argument has a type that cannot work."""
+
+
+class ExecutorClosed(KernelExecError, RuntimeError):
+    """The executor is closed, or was made in another process and cannot be used in this one."""
+
+
+class KernelStartError(KernelExecError):
+    """The kernel could not be started, or never became ready."""
+
+
+class UnknownKernel(KernelStartError):
+    """No kernelspec of that name is installed."""
+
+
+class ExecutionFailed(KernelExecError):
+    """A cell did not end well; the whole result is in `result`.
+
+    Args:
+        message: what happened, why, what to do.
+        result: the result of the cell, with all its output; None where there is none.
+    """
+
+    def __init__(self, message: str, result: ExecutionResult | None = None) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class ExecutionTimeout(ExecutionFailed):
+    """A cell was stopped by its deadline."""
+
+
+class ExecutionInterrupted(ExecutionFailed):
+    """A cell was interrupted or cancelled, or never ran because it was cancelled in the queue."""
+
+
+class KernelDiedError(ExecutionFailed):
+    """The kernel died; `oom` says whether it ran out of memory."""
+
+    def __init__(self, message: str, result: ExecutionResult | None = None, *, oom: bool = False) -> None:
+        super().__init__(message, result)
+        self.oom = oom
+
+
+class ResultNotReady(KernelExecError, TimeoutError):
+    """The cell did not end within the time that `Execution.result` was given; it goes on running."""
+
+
+class RecordingError(KernelExecError, OSError):
+    """The recording cannot be written, or is being written by another executor."""

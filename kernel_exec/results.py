@@ -1,0 +1,137 @@
+"""What a cell produced: plain data, the same for every caller and every kind of kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from kernel_exec.errors import ExecutionFailed, ExecutionInterrupted, ExecutionTimeout, KernelDiedError
+
+Status = Literal["ok", "error", "timeout", "interrupted", "died", "aborted", "denied"]
+Output = dict[str, Any]
+
+_EXCEPTIONS: dict[str, type[ExecutionFailed]] = {
+    "timeout": ExecutionTimeout,
+    "interrupted": ExecutionInterrupted,
+    "aborted": ExecutionInterrupted,
+    "died": KernelDiedError,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorInfo:
+    """Why a cell did not end well.
+
+    Attributes:
+        name: class of the exception, such as "ZeroDivisionError"; for what the executor did, one of ours, such
+            as "ExecutionTimeout".
+        value: its message.
+        traceback: the traceback as text without ANSI codes, one entry a frame as the kernel sent it.
+    """
+
+    name: str
+    value: str
+    traceback: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.value}" if self.value else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One picture that a cell displayed.
+
+    Attributes:
+        data: the bytes of the image file (an SVG is UTF-8 text).
+        mime: its mime type, such as "image/png".
+        path: the file that it was written to; None when it could not be written.
+    """
+
+    data: bytes = field(repr=False)
+    mime: str
+    path: Path | None = None
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        """Show the picture where a notebook shows the object (IPython's display protocol)."""
+        import base64
+
+        if self.mime == "image/svg+xml":
+            return {self.mime: self.data.decode("utf-8", "replace")}
+        return {self.mime: base64.b64encode(self.data).decode("ascii")}
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionResult:
+    """All that one call produced.
+
+    Attributes:
+        status: "ok"; "error" (the code raised); "timeout" (its deadline came); "interrupted" (somebody
+            interrupted it); "died" (the kernel died); "aborted" (it never ran).
+        stdout: text that it wrote to standard output, with carriage returns and backspaces folded as a
+            terminal shows them.
+        stderr: the same for standard error.
+        text: what a model should read: the error first, then text and results in the order they came.
+        outputs: the output cells as nbformat 4.5 dictionaries, with every mime type as the kernel sent it.
+        images: every picture, in order, as bytes and as a file.
+        error: why it did not end well, or None.
+        execution_count: the kernel's number of the cell, or None when it never ran.
+        duration: seconds from the moment it was sent until it had ended; waiting in the queue does not count.
+        cpu_seconds: CPU time of the kernel and its ended children during the cell, or None when unknown.
+        peak_memory: the most resident memory of the kernel during the cell, in bytes, or None when unknown.
+        state_preserved: False on exactly one result: that of the call in which the kernel's state was lost or
+            the loss was found.
+        steps: what it took to end the cell: () when it ended by itself, else "interrupt", "kill", "restart".
+        notes: what else the caller should know, a sentence each (a recording that cannot be written, output
+            beyond a bound, ...).
+        truncated: True when output was left out.
+        attempts: how many times the code was run.
+        cell_id: id of the cell in the recording.
+    """
+
+    status: Status
+    stdout: str = ""
+    stderr: str = ""
+    text: str = ""
+    outputs: list[Output] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
+    error: ErrorInfo | None = None
+    execution_count: int | None = None
+    duration: float = 0.0
+    cpu_seconds: float | None = None
+    peak_memory: int | None = None
+    state_preserved: bool = True
+    steps: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    truncated: bool = False
+    attempts: int = 1
+    cell_id: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """True when the cell ran to its end without an error."""
+        return self.status == "ok"
+
+    def raise_for_error(self) -> ExecutionResult:
+        """Return the result itself when it is ok.
+
+        Raises:
+            ExecutionFailed: the code raised (`error.traceback` is in the message).
+            ExecutionTimeout: its deadline came.
+            ExecutionInterrupted: it was interrupted, cancelled, or never ran.
+            KernelDiedError: the kernel died.
+        """
+        if self.ok:
+            return self
+        message = str(self.error) if self.error else f"the cell ended with status {self.status!r}"
+        if self.status == "error" and self.error and self.error.traceback:
+            message = "\n".join((message, *self.error.traceback))
+        raise _EXCEPTIONS.get(self.status, ExecutionFailed)(message, self)
+
+    def __repr__(self) -> str:
+        parts = [f"status={self.status!r}"]
+        parts += [f"text={self.text[:60]!r}"] if self.text else []
+        parts += [f"images={len(self.images)}"] if self.images else []
+        parts += [f"error={str(self.error)[:80]!r}"] if self.error else []
+        parts += [] if self.state_preserved else ["state_preserved=False"]
+        return f"ExecutionResult({', '.join(parts)}, duration={self.duration:.3f})"

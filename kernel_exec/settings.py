@@ -1,0 +1,125 @@
+"""What an executor is made with, checked at the door."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from kernel_exec.errors import InvalidArgument, WrongType
+
+PathLike = str | os.PathLike[str]
+
+
+class _Default:
+    """Stands for "what the executor was made with", where None means something else."""
+
+    def __repr__(self) -> str:
+        return "DEFAULT"
+
+
+DEFAULT: Final = _Default()
+Timeout = float | None | _Default
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """The settings of one session.
+
+    Attributes:
+        workdir: the kernel's working directory; None for a temporary one that goes at `close`.
+        notebook: the recording; None for `session.ipynb` in the work directory, False for no recording.
+        timeout: seconds that a cell may run; None for no bound.
+        lifetime: seconds that the session may last; None for no bound.
+        name: a name for people, in the recording and in messages.
+    """
+
+    workdir: Path | None
+    notebook: Path | Literal[False] | None
+    timeout: float | None
+    lifetime: float | None
+    name: str | None
+
+
+def checked_settings(
+    workdir: PathLike | None,
+    notebook: PathLike | Literal[False] | None,
+    timeout: float | None,
+    lifetime: float | None,
+    name: str | None,
+) -> SessionSettings:
+    """Return the settings when they can work.
+
+    Raises:
+        InvalidArgument, WrongType: one of them cannot.
+    """
+    if name is not None and not isinstance(name, str):
+        raise WrongType(f"name must be a string or None, not {type(name).__name__}")
+    folder = None if workdir is None else _path("workdir", workdir)
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise InvalidArgument(f"workdir {str(folder)!r} is a file: name a directory")
+    return SessionSettings(
+        workdir=folder,
+        notebook=_notebook(notebook),
+        timeout=checked_seconds("timeout", timeout),
+        lifetime=checked_seconds("lifetime", lifetime),
+        name=name,
+    )
+
+
+def checked_seconds(what: str, value: float | None) -> float | None:
+    """Return a number of seconds, None for no bound.
+
+    Raises:
+        InvalidArgument: it is not above zero.
+        WrongType: it is no number.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise WrongType(f"{what} must be a number of seconds or None, not {type(value).__name__}")
+    if math.isnan(value) or value <= 0:
+        raise InvalidArgument(f"{what} must be above zero seconds, not {value!r}; None means no bound")
+    return None if math.isinf(value) else float(value)
+
+
+def checked_timeout(timeout: Timeout, default: float | None) -> float | None:
+    """Return the timeout of one call: its own, or the executor's when it has none."""
+    return default if isinstance(timeout, _Default) else checked_seconds("timeout", timeout)
+
+
+def checked_code(code: str) -> str:
+    """Return the code.
+
+    Raises:
+        WrongType: it is not a string.
+        InvalidArgument: it cannot be sent, because it is no valid Unicode.
+    """
+    if not isinstance(code, str):
+        raise WrongType(f"code must be a string, not {type(code).__name__}; read a file with Path(...).read_text()")
+    try:
+        code.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidArgument(f"code is no valid Unicode: it has a lone surrogate at index {error.start}") from None
+    return code
+
+
+def _notebook(notebook: PathLike | Literal[False] | None) -> Path | Literal[False] | None:
+    if notebook is None or notebook is False:
+        return notebook
+    path = _path("notebook", notebook)
+    if path.is_dir():
+        raise InvalidArgument(f"notebook {str(path)!r} is a directory: name a file, such as 'session.ipynb'")
+    return path
+
+
+def _path(what: str, value: PathLike) -> Path:
+    if not isinstance(value, str | os.PathLike):
+        raise WrongType(f"{what} must be a path, not {type(value).__name__}")
+    text: object = os.fspath(value)
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InvalidArgument(f"{what} must be a non-empty path without null characters, not {value!r}")
+    # Made absolute at once: the caller may change directory before the session starts.
+    return Path(text).expanduser().absolute()

@@ -1,0 +1,1 @@
+"""The Jupyter messaging protocol: sockets, one execution as a state machine, merging of outputs."""

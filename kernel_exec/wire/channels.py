@@ -1,0 +1,194 @@
+"""The sockets to one kernel, on one event loop. Moves frames; what they mean is decided elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+import zmq
+
+from kernel_exec.wire import context
+from kernel_exec.wire.messages import BadMessage, Codec, Message
+
+Channel = Literal["shell", "iopub", "stdin", "control"]
+
+_TYPES = {"shell": zmq.DEALER, "stdin": zmq.DEALER, "control": zmq.DEALER, "iopub": zmq.SUB}
+_BATCH = 200  # messages read before other work of the loop has its turn
+_KEPT_IDS = 32_768
+
+
+class Channels:
+    """Shell, iopub, stdin and control of one kernel.
+
+    Belongs to the event loop that it was made on; none of its methods may be called from another thread.
+
+    Args:
+        connection: the connection info of jupyter_client (transport, ip, ports, key, ...).
+        on_message: called with each valid message, on the loop.
+        on_bad: called with the reason for each message that was refused.
+    """
+
+    def __init__(
+        self,
+        connection: Mapping[str, Any],
+        on_message: Callable[[Message], None],
+        on_bad: Callable[[str], None],
+    ) -> None:
+        self._codec = Codec(_key(connection), connection.get("signature_scheme") or "hmac-sha256")
+        self._on_message = on_message
+        self._on_bad = on_bad
+        self._loop = asyncio.get_running_loop()
+        self._topic = uuid.uuid4().hex.encode("ascii")
+        self._welcome = self._loop.create_future()
+        self._info: asyncio.Future[dict[str, Any]] = self._loop.create_future()
+        self._info_ids: set[str] = set()
+        self.seen: deque[str] = deque(maxlen=_KEPT_IDS)
+        """Ids of the iopub messages since the last `execute`."""
+        self._sockets: dict[Channel, zmq.Socket[bytes]] = {}
+        self._open(connection)
+
+    async def ready(self) -> dict[str, Any]:
+        """Wait until the kernel hears us and we hear it; return its kernel_info_reply.
+
+        A kernel that speaks protocol 5.5 welcomes a subscription (iopub_welcome); for an older one the request
+        is repeated until its own status is heard. Waits for ever: the caller holds the deadline.
+        """
+        interval = 0.2
+        while True:
+            self._info_ids.add(self.send("shell", "kernel_info_request", {}))
+            await asyncio.wait((self._info,))
+            done, _ = await asyncio.wait((self._welcome,), timeout=interval)
+            if done:
+                return self._info.result()
+            interval = min(2 * interval, 2.0)
+
+    def send(
+        self, channel: Channel, msg_type: str, content: dict[str, Any], metadata: dict[str, Any] | None = None
+    ) -> str:
+        """Send a message; return its id."""
+        msg_id, frames = self._codec.build(msg_type, content, metadata=metadata)
+        self._send(channel, frames)
+        return msg_id
+
+    def execute(self, code: str, cell_id: str, *, allow_stdin: bool, begin: Callable[[str], None]) -> None:
+        """Send an execute_request; `begin` is called with its id before it leaves."""
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": allow_stdin,
+            # One request is under way at a time, so nothing of ours would be aborted; nothing of others should.
+            "stop_on_error": False,
+        }
+        msg_id, frames = self._codec.build("execute_request", content, metadata={"cellId": cell_id})
+        self.seen.clear()
+        begin(msg_id)
+        self._send("shell", frames)
+
+    def close(self) -> None:
+        """Close the sockets and drop what was not read or sent; idempotent."""
+        if not self._sockets:
+            return
+        for socket in self._sockets.values():
+            if not self._loop.is_closed():
+                self._loop.remove_reader(socket.FD)
+            socket.close(linger=0)
+        self._sockets.clear()
+        self._welcome.cancel()
+        self._info.cancel()
+        context.release()
+
+    def drain(self) -> None:
+        """Read everything that has arrived, now."""
+        for channel in tuple(self._sockets):
+            while self._read(channel):
+                pass
+
+    def _open(self, connection: Mapping[str, Any]) -> None:
+        made = context.acquire()
+        try:
+            for channel, kind in _TYPES.items():
+                self._sockets[channel] = self._connect(made.socket(kind), connection, channel)  # type: ignore[index]
+        except BaseException:
+            for socket in self._sockets.values():
+                socket.close(linger=0)
+            self._sockets.clear()
+            context.release()
+            raise
+        for channel, socket in self._sockets.items():
+            self._loop.add_reader(socket.FD, self._drain_some, channel)
+
+    def _connect(self, socket: zmq.Socket[bytes], connection: Mapping[str, Any], channel: str) -> zmq.Socket[bytes]:
+        socket.linger = 0
+        # High-water marks drop messages, `idle` among them, when this process is slow. They must go before connect.
+        socket.set_hwm(0)
+        # The kernel may bind after we connect: the default of 100 ms would be waited for in full.
+        socket.setsockopt(zmq.RECONNECT_IVL, 2)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 50)
+        if curve := connection.get("curve_publickey"):
+            socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
+            socket.curve_serverkey = curve if isinstance(curve, bytes) else curve.encode("ascii")
+        if channel == "iopub":
+            socket.subscribe(b"")
+            socket.subscribe(self._topic)
+        else:
+            # Requests for input are routed to the stdin socket by the identity of the shell socket.
+            socket.setsockopt(zmq.IDENTITY, self._codec.session.encode("ascii"))
+        socket.connect(_endpoint(connection, channel))
+        return socket
+
+    def _send(self, channel: Channel, frames: list[bytes]) -> None:
+        self._sockets[channel].send_multipart(frames, zmq.NOBLOCK)
+        # Sending may swallow the event that announces an arrival (zmq's FD tells of changes, not of states).
+        self._loop.call_soon(self._drain_some, channel)
+
+    def _drain_some(self, channel: Channel) -> None:
+        for _ in range(_BATCH):
+            if not self._read(channel):
+                return
+        self._loop.call_soon(self._drain_some, channel)
+
+    def _read(self, channel: Channel) -> bool:
+        socket = self._sockets.get(channel)
+        if socket is None:
+            return False
+        try:
+            frames = socket.recv_multipart(zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        try:
+            self._take(self._codec.parse(channel, frames))
+        except BadMessage as error:
+            self._on_bad(str(error))
+        return True
+
+    def _take(self, message: Message) -> None:
+        if message.channel == "iopub":
+            self.seen.append(message.msg_id)
+        if not self._welcome.done() and self._is_heard(message):
+            self._welcome.set_result(None)
+        if message.msg_type == "kernel_info_reply" and message.parent_id in self._info_ids:
+            if not self._info.done():
+                self._info.set_result(message.content)
+        else:
+            self._on_message(message)
+
+    def _is_heard(self, message: Message) -> bool:
+        """Does this message prove that our subscription is in force?"""
+        if message.msg_type == "iopub_welcome":
+            return message.content.get("subscription") == self._topic.decode("ascii")
+        return message.channel == "iopub" and message.msg_type == "status" and message.parent_id in self._info_ids
+
+
+def _key(connection: Mapping[str, Any]) -> bytes:
+    key = connection.get("key", b"")
+    return key if isinstance(key, bytes) else str(key).encode("utf-8")
+
+
+def _endpoint(connection: Mapping[str, Any], channel: str) -> str:
+    transport, ip, port = connection["transport"], connection["ip"], connection[f"{channel}_port"]
+    return f"ipc://{ip}-{port}" if transport == "ipc" else f"{transport}://{ip}:{port}"

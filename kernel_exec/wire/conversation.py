@@ -1,0 +1,173 @@
+"""Whose message is it, and what follows from it: the conversation with one kernel, without any I/O.
+
+`receive` takes a message and returns what happened because of it. What the protocol means is decided here and
+in `cell.py` and `outputs.py`, and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from kernel_exec.wire.cell import Cell
+from kernel_exec.wire.messages import BadMessage, Message
+from kernel_exec.wire.outputs import Output, bundle_of, display_id_of
+
+KEPT_CELLS = 500
+KEPT_BYTES = 128 * 2**20
+
+_OUTPUT_TYPES = frozenset({"stream", "display_data", "execute_result", "error"})
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A cell put something out; `item` is an nbformat output, or a change to earlier ones.
+
+    A change has the `output_type` "update_display_data" (with `data`, `metadata`, `transient`) or
+    "clear_output" (with `wait`).
+    """
+
+    cell: Cell
+    item: Output
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """The outputs of a cell that had finished are not what they were: late output, or an updated display."""
+
+    cell: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A cell has its reply and its idle."""
+
+    cell: Cell
+
+
+@dataclass(frozen=True, slots=True)
+class InputWanted:
+    """The code of a cell waits for a line of input."""
+
+    cell: Cell
+    prompt: str
+    password: bool
+
+
+Event = Shown | Changed | Finished | InputWanted
+
+
+class Conversation:
+    """Routes the messages of one kernel to the cells that they belong to."""
+
+    def __init__(self) -> None:
+        self._cells: OrderedDict[str, Cell] = OrderedDict()  # by msg_id, oldest first; bounded
+        self._displays: dict[str, list[tuple[Cell, Output]]] = {}
+        self._latest: Cell | None = None
+        self.strangers = 0
+        """Messages for requests that are not (or no longer) known here."""
+
+    def begin(self, cell: Cell) -> None:
+        """Start routing to a cell whose request is being sent."""
+        self._cells[cell.msg_id] = cell
+        self._latest = cell
+        self._forget_old()
+
+    def alias(self, msg_id: str) -> None:
+        """Count output that names the request `msg_id`, which is no cell, as the latest cell's.
+
+        The kernel takes its last request for the parent of what a descriptor or a thread puts out, whatever
+        that request was.
+        """
+        if self._latest is not None:
+            self._cells[msg_id] = self._latest
+
+    def receive(self, message: Message) -> list[Event]:
+        """Take one message; return what happened, in order.
+
+        Raises:
+            BadMessage: the message is not what the protocol says; nothing changed.
+        """
+        cell = self._cell_of(message)
+        if cell is None:
+            self.strangers += 1
+            return []
+        if message.channel == "iopub":
+            return self._broadcast(cell, message)
+        if message.channel == "shell" and message.msg_type == "execute_reply" and cell.msg_id == message.parent_id:
+            return self._ended(cell, cell.take_reply, message)
+        if message.channel == "stdin" and message.msg_type == "input_request":
+            return [_input_wanted(cell, message)]
+        return []
+
+    def _cell_of(self, message: Message) -> Cell | None:
+        if not message.parent_id and message.channel == "iopub" and message.msg_type in _OUTPUT_TYPES:
+            return self._latest
+        return self._cells.get(message.parent_id)
+
+    def _broadcast(self, cell: Cell, message: Message) -> list[Event]:
+        kind = message.msg_type
+        if kind in _OUTPUT_TYPES:
+            return self._output(cell, message)
+        if kind == "update_display_data":
+            return self._update_display(cell, message)
+        if kind == "clear_output":
+            wait = bool(message.content.get("wait"))
+            cell.outputs.clear(wait=wait)
+            return self._shown(cell, {"output_type": "clear_output", "wait": wait})
+        if cell.msg_id != message.parent_id:
+            return []
+        if kind == "status":
+            return self._ended(cell, cell.take_status, message)
+        if kind == "execute_input":
+            cell.take_input(message)
+        return []
+
+    def _ended(self, cell: Cell, take: Callable[[Message], None], message: Message) -> list[Event]:
+        before = cell.finished
+        take(message)
+        return [Finished(cell)] if cell.finished and not before else []
+
+    def _output(self, cell: Cell, message: Message) -> list[Event]:
+        output = cell.outputs.add(message)
+        if output is None:
+            return []
+        display_id = display_id_of(message)
+        if not display_id:
+            return self._shown(cell, output)
+        self._displays.setdefault(display_id, []).append((cell, output))
+        return self._shown(cell, {**output, "transient": {"display_id": display_id}})
+
+    def _update_display(self, cell: Cell, message: Message) -> list[Event]:
+        bundle, display_id = bundle_of(message.content), display_id_of(message)
+        touched: dict[str, Cell] = {}
+        for owner, output in self._displays.get(display_id, ()):
+            output.update(bundle)
+            touched[owner.msg_id] = owner
+        item = {"output_type": "update_display_data", **bundle, "transient": {"display_id": display_id}}
+        late: Iterable[Cell] = (owner for owner in touched.values() if owner.finished and owner is not cell)
+        return [*self._shown(cell, item, changed=cell.msg_id in touched), *map(Changed, late)]
+
+    def _shown(self, cell: Cell, item: Output, *, changed: bool = True) -> list[Event]:
+        shown: list[Event] = [Shown(cell, item)]
+        return [*shown, Changed(cell)] if changed and cell.finished else shown
+
+    def _forget_old(self) -> None:
+        """Let go of the oldest cells: the memory of a session must not grow with its length."""
+        size = sum(cell.outputs.size for cell in self._cells.values())
+        while len(self._cells) > KEPT_CELLS or (size > KEPT_BYTES and len(self._cells) > 1):
+            _, old = self._cells.popitem(last=False)
+            size -= old.outputs.size
+            self._displays = {
+                display_id: kept
+                for display_id, shown in self._displays.items()
+                if (kept := [(owner, output) for owner, output in shown if owner is not old])
+            }
+
+
+def _input_wanted(cell: Cell, message: Message) -> InputWanted:
+    prompt, password = message.content.get("prompt", ""), message.content.get("password", False)
+    if not isinstance(prompt, str):
+        raise BadMessage("an input_request has no valid prompt")
+    return InputWanted(cell, prompt, bool(password))

@@ -1,0 +1,107 @@
+"""Frames to messages and back; jupyter_client's Session is the referee."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jupyter_client.session import Session
+
+from kernel_exec.wire.messages import DELIMITER, BadMessage, Codec
+
+KEY = b"secret"
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.text(), json_values, max_size=4))
+def test_jupyter_client_reads_what_we_build(content: dict[str, Any]) -> None:
+    session = Session(key=KEY)
+    _, frames = Codec(KEY).build("execute_request", content, metadata={"cellId": "x"})
+    _, parts = session.feed_identities(frames)
+    read = session.deserialize(parts)
+    assert read["content"] == content
+    assert read["metadata"] == {"cellId": "x"}
+    assert read["msg_type"] == "execute_request"
+
+
+@given(st.dictionaries(st.text(), json_values, max_size=4))
+def test_we_read_what_jupyter_client_builds(content: dict[str, Any]) -> None:
+    session = Session(key=KEY)
+    parent = session.msg("execute_request")
+    built = session.msg("stream", content, parent=parent, metadata={"a": 1})
+    frames = [b"topic", *session.serialize(built), b"buffer"]
+    read = Codec(KEY).parse("iopub", [bytes(frame) for frame in frames])
+    assert (read.channel, read.msg_type, read.msg_id) == ("iopub", "stream", built["header"]["msg_id"])
+    assert (read.parent_id, read.content, read.metadata) == (parent["header"]["msg_id"], content, {"a": 1})
+    assert read.buffers == (b"buffer",)
+    assert read.date.startswith("20")
+
+
+def test_ids_differ_and_the_session_is_one() -> None:
+    codec = Codec(KEY)
+    first, second = codec.build("a", {})[0], codec.build("a", {})[0]
+    assert first != second
+    assert first.startswith(codec.session)
+
+
+def test_without_a_key_nothing_is_signed() -> None:
+    _, frames = Codec(b"").build("a", {"x": 1})
+    assert frames[1] == b""
+    assert Codec(b"").parse("shell", frames).content == {"x": 1}
+
+
+def test_another_signature_scheme() -> None:
+    _, frames = Codec(KEY, "hmac-sha512").build("a", {"x": 1})
+    assert Codec(KEY, "hmac-sha512").parse("shell", frames).content == {"x": 1}
+    with pytest.raises(BadMessage, match="signature"):
+        Codec(KEY).parse("shell", frames)
+
+
+def frames_of(*parts: bytes, key: bytes = KEY) -> list[bytes]:
+    codec = Codec(key)
+    return [DELIMITER, codec._sign(parts), *parts]
+
+
+HEADER = b'{"msg_id": "1", "msg_type": "stream", "date": "d"}'
+
+
+@pytest.mark.parametrize(
+    ("frames", "why"),
+    [
+        ([b"a", b"b"], "delimiter"),
+        ([], "delimiter"),
+        ([DELIMITER, b"x"], "too few"),
+        ([DELIMITER, b"", HEADER, b"{}", b"{}"], "too few"),
+        ([DELIMITER, b"wrong", HEADER, b"{}", b"{}", b"{}"], "signature"),
+        (frames_of(HEADER, b"{}", b"{}", b"{}", key=b"other"), "signature"),
+        (frames_of(HEADER, b"{}", b"{}", b"{"), "not JSON"),
+        (frames_of(HEADER, b"{}", b"{}", b"\xff"), "not JSON"),
+        (frames_of(HEADER, b"{}", b"{}", b"[" * 100_000), "not JSON"),
+        (frames_of(HEADER, b"{}", b"[]", b"{}"), "not a JSON object"),
+        (frames_of(b'{"msg_id": "1"}', b"{}", b"{}", b"{}"), "msg_type"),
+        (frames_of(b'{"msg_id": 1, "msg_type": "a"}', b"{}", b"{}", b"{}"), "msg_id"),
+        (frames_of(HEADER, b'{"msg_id": []}', b"{}", b"{}"), "msg_id"),
+        (frames_of(b'{"msg_id": "1", "msg_type": "a", "date": 3}', b"{}", b"{}", b"{}"), "date"),
+    ],
+)
+def test_what_is_no_message_is_refused_with_the_reason(frames: list[bytes], why: str) -> None:
+    with pytest.raises(BadMessage, match=why):
+        Codec(KEY).parse("iopub", frames)
+
+
+@given(st.lists(st.binary(max_size=20), max_size=9))
+def test_arbitrary_frames_are_refused_and_never_crash(frames: list[bytes]) -> None:
+    with pytest.raises(BadMessage):
+        Codec(KEY).parse("iopub", [DELIMITER, *frames])
+
+
+def test_lone_surrogates_become_replacement_characters() -> None:
+    frames = frames_of(HEADER, b"{}", b"{}", b'{"text": "a\\ud800b", "pair": "\\ud83d\\ude00"}')
+    content = Codec(KEY).parse("iopub", frames).content
+    assert content["text"].encode("utf-8") == "a�b".encode()
+    assert content["pair"] == "😀"
