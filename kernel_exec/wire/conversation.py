@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.messages import BadMessage, Message
 from kernel_exec.wire.outputs import Output, bundle_of, display_id_of
+from kernel_exec.wire.widgets import Widgets
 
 KEPT_CELLS = 500
 KEPT_BYTES = 128 * 2**20
 
+_COMM_TYPES = frozenset({"comm_open", "comm_msg", "comm_close"})
 _OUTPUT_TYPES = frozenset({"stream", "display_data", "execute_result", "error"})
 
 
@@ -59,12 +61,17 @@ Event = Shown | Changed | Finished | InputWanted
 
 
 class Conversation:
-    """Routes the messages of one kernel to the cells that they belong to."""
+    """Routes the messages of one kernel to the cells that they belong to.
 
-    def __init__(self) -> None:
+    Args:
+        widgets: follows the models that the kernel opens; None to begin with none.
+    """
+
+    def __init__(self, widgets: Widgets | None = None) -> None:
         self._cells: OrderedDict[str, Cell] = OrderedDict()  # by msg_id, oldest first; bounded
         self._displays: dict[str, list[tuple[Cell, Output]]] = {}
         self._latest: Cell | None = None
+        self.widgets = widgets or Widgets()
         self.strangers = 0
         """Messages for requests that are not (or no longer) known here."""
 
@@ -116,6 +123,9 @@ class Conversation:
             wait = bool(message.content.get("wait"))
             cell.outputs.clear(wait=wait)
             return self._shown(cell, {"output_type": "clear_output", "wait": wait})
+        if kind in _COMM_TYPES:
+            self.widgets.receive(message)
+            return []
         if cell.msg_id != message.parent_id:
             return []
         if kind == "status":

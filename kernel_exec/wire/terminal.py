@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 
 _CONTROL = re.compile("[\n\r\b]")
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_ANSI = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # colours and cursor movements
+    r"|\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles and links
+    r"|[@-Z\\-_])"
+)
 
 
 def strip_ansi(text: str) -> str:

@@ -144,6 +144,13 @@ def test_unknown_types_are_ignored() -> None:
     assert not cell.started
 
 
+def test_widgets_are_followed() -> None:
+    talk, _ = begun("r1")
+    opened = message("comm_open", comm_id="a", target_name="jupyter.widget", data={"state": {"value": 1}})
+    assert talk.receive(opened) == []
+    assert talk.widgets.as_metadata()
+
+
 def test_output_beyond_the_limit_is_not_shown() -> None:
     talk, (cell,) = begun("r1")
     cell.outputs.limit = 3

@@ -1,0 +1,82 @@
+"""The state of a session's widgets, so that the recording can show them: what front ends keep and a kernel does not.
+
+Comm messages: https://jupyter-client.readthedocs.io/en/stable/messaging.html#custom-messages
+Stored form: https://ipywidgets.readthedocs.io/en/stable/embedding.html
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from kernel_exec.wire.messages import BadMessage, Message
+
+MIME = "application/vnd.jupyter.widget-state+json"
+MAX_BYTES = 16 * 2**20
+"""What the widgets of a session may hold in this process; models beyond it are not kept."""
+
+
+class Widgets:
+    """The models that the kernel has open, by comm id."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, dict[str, Any]] = {}
+        self._sizes: dict[str, int] = {}
+        self.changed = False
+        """True when something changed since this was last set to False."""
+
+    def receive(self, message: Message) -> None:
+        """Take a comm message.
+
+        Raises:
+            BadMessage: it is not what the protocol says.
+        """
+        comm_id, data = message.content.get("comm_id"), message.content.get("data", {})
+        if not isinstance(comm_id, str) or not isinstance(data, dict):
+            raise BadMessage("a comm message has no valid id and data")
+        if message.msg_type == "comm_close":
+            self._drop(comm_id)
+        elif message.msg_type == "comm_open" and message.content.get("target_name") == "jupyter.widget":
+            self._models[comm_id] = {"state": {}, "buffers": {}}
+            self._update(comm_id, data, message.buffers)
+        elif comm_id in self._models and data.get("method") in ("update", "echo_update"):
+            self._update(comm_id, data, message.buffers)
+
+    def as_metadata(self) -> dict[str, Any]:
+        """Return the notebook's `metadata.widgets`; empty when there are no widgets."""
+        if not self._models:
+            return {}
+        models = {comm_id: _stored(model) for comm_id, model in self._models.items()}
+        return {MIME: {"state": models, "version_major": 2, "version_minor": 0}}
+
+    def _update(self, comm_id: str, data: dict[str, Any], buffers: tuple[bytes, ...]) -> None:
+        state, paths = data.get("state", {}), data.get("buffer_paths") or []
+        if not isinstance(state, dict) or not isinstance(paths, list) or len(paths) > len(buffers):
+            raise BadMessage("a comm message has no valid state and buffers")
+        self.changed = True
+        model = self._models[comm_id]
+        model["state"].update(state)
+        for path, buffer in zip(paths, buffers, strict=False):
+            model["buffers"][repr(path)] = {
+                "encoding": "base64",
+                "path": path,
+                "data": base64.b64encode(buffer).decode("ascii"),
+            }
+        self._sizes[comm_id] = len(repr(model))
+        if sum(self._sizes.values()) > MAX_BYTES:
+            self._drop(comm_id)
+
+    def _drop(self, comm_id: str) -> None:
+        self._sizes.pop(comm_id, None)
+        self.changed = self._models.pop(comm_id, None) is not None or self.changed
+
+
+def _stored(model: dict[str, Any]) -> dict[str, Any]:
+    state = model["state"]
+    stored = {
+        "model_name": state.get("_model_name"),
+        "model_module": state.get("_model_module"),
+        "model_module_version": state.get("_model_module_version"),
+        "state": state,
+    }
+    return stored | ({"buffers": list(model["buffers"].values())} if model["buffers"] else {})
