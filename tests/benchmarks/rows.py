@@ -1,0 +1,234 @@
+"""The rows of the table, one function each. Contenders take turns, so that a noisy machine is noisy for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import nbformat
+import psutil
+
+from kernel_exec import AsyncExecutor
+from kernel_exec.recording import Recorder, code_cell
+from tests.benchmarks import peers
+from tests.benchmarks.peers import OURS, RECORDED, Contender, Run
+
+ROUNDS = 12
+Samples = dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        measure: what was measured.
+        unit: of the medians.
+        medians: median of each contender; ours comes first.
+        rival: the contender that ours is compared with; None when it stands alone.
+        target: bound of the ratio ours / rival, or of ours when it stands alone.
+        at_least: True when more is better, and `target` the least that is wanted.
+        rounds: how many samples each median is of.
+    """
+
+    measure: str
+    unit: str
+    medians: dict[str, float]
+    rival: str | None
+    target: float
+    at_least: bool = False
+    rounds: int = ROUNDS
+
+    @property
+    def ours(self) -> float:
+        """Our median."""
+        return next(iter(self.medians.values()))
+
+    @property
+    def value(self) -> float:
+        """What the target bounds: the ratio, or our median when there is no rival."""
+        return self.ours / self.medians[self.rival] if self.rival else self.ours
+
+    @property
+    def met(self) -> bool:
+        """True when the target is met."""
+        return self.value >= self.target if self.at_least else self.value <= self.target
+
+
+async def idle() -> list[Row]:
+    """CPU time of this process (all that it has is an open executor) and of its kernel, with nothing to do."""
+    host, kernel = [], []
+    async with AsyncExecutor() as executor:
+        await executor.execute("x = 1")
+        await asyncio.sleep(2)  # what the start left to do: collecting garbage, closing files
+        me = psutil.Process()
+        kernels = me.children(recursive=True)
+        for _ in range(ROUNDS):
+            before = _cpu_ms(me), sum(map(_cpu_ms, kernels))
+            await asyncio.sleep(1)
+            host.append(_cpu_ms(me) - before[0])
+            kernel.append(sum(map(_cpu_ms, kernels)) - before[1])
+    medians = {OURS: median(host), "its kernel and supervisor": median(kernel)}
+    return [Row("idle executor: CPU time per second", "ms", medians, None, 1.0)]
+
+
+async def first_result() -> list[Row]:
+    """From nothing to the result of the first cell; the libraries are imported."""
+    contenders: dict[str, Contender] = {
+        RECORDED: peers.recorded,
+        "nbclient": peers.nbclient,
+        "AutoGen": peers.autogen,
+        "jupyter_client": peers.jupyter_client,
+    }
+    samples: Samples = {name: [] for name in contenders}
+    for turn in range(ROUNDS + 1):
+        for name in _rotated(contenders, turn):
+            start = time.perf_counter()
+            async with contenders[name]() as run:
+                await run("1+1")
+                samples[name].append(1000 * (time.perf_counter() - start))
+    medians = _medians(samples, skip=1)  # the first round fills caches of the file system
+    rival = min(list(medians)[1:], key=lambda name: medians[name])
+    return [Row("nothing to first result", "ms", medians, rival, 0.75)]
+
+
+async def warm_call() -> list[Row]:
+    """`x=1` in a kernel that is up."""
+    contenders: dict[str, Contender] = {
+        OURS: peers.unrecorded,
+        RECORDED: peers.recorded,
+        "nbclient": peers.nbclient,
+    }
+    async with AsyncExitStack() as stack:
+        runs = {name: await stack.enter_async_context(make()) for name, make in contenders.items()}
+        samples: Samples = {name: [] for name in runs}
+        for turn in range(ROUNDS * 10):
+            for name in _rotated(runs, turn):
+                start = time.perf_counter()
+                await runs[name]("x=1")
+                samples[name].append(1000 * (time.perf_counter() - start))
+    medians = _medians(samples, skip=10)
+    of = len(samples[OURS]) - 10
+    return [
+        Row(f"warm call x=1{suffix}", "ms", {n: medians[n] for n in (name, "nbclient")}, "nbclient", target, rounds=of)
+        for name, suffix, target in ((OURS, ", unrecorded", 0.95), (RECORDED, ", recorded", 1.1))
+    ]
+
+
+async def many_kernels(kernels: int = 50, calls: int = 20) -> list[Row]:
+    """Calls per second of one process with many kernels that all work. Both sides talk over ipc."""
+    contenders: dict[str, Contender] = {
+        OURS: peers.unrecorded,
+        "AsyncKernelClient": partial(peers.jupyter_client, transport="ipc"),
+    }
+    async with AsyncExitStack() as stack:
+        crowds = {n: await stack.enter_async_context(_crowd(c, kernels)) for n, c in contenders.items()}
+        samples: Samples = {name: [] for name in crowds}
+        for turn in range(ROUNDS + 1):
+            for name in _rotated(crowds, turn):
+                start = time.perf_counter()
+                await asyncio.gather(*(_repeat(run, calls) for run in crowds[name]))
+                samples[name].append(kernels * calls / (time.perf_counter() - start))
+    medians = _medians(samples, skip=1)
+    measure = f"{kernels} kernels x {calls} calls, one process"
+    return [Row(measure, "calls/s", medians, "AsyncKernelClient", 1.3, at_least=True)]
+
+
+async def recording() -> list[Row]:
+    """Writing one finished cell down, synced: early and late in a session, and nbformat.write late in it."""
+    samples: Samples = {"cell 1000": [], "cell 10": [], "nbformat.write": []}
+    for _ in range(ROUNDS):
+        with TemporaryDirectory() as folder:
+            times = _record(Path(folder) / "session.ipynb", 1005)
+            samples["cell 10"] += times[5:15]
+            samples["cell 1000"] += times[995:1005]
+            samples["nbformat.write"].append(_rewrite(Path(folder) / "session.ipynb"))
+    medians = _medians(samples, skip=0)
+    growth = {name: medians[name] for name in ("cell 1000", "cell 10")}
+    against = {name: medians[name] for name in ("cell 1000", "nbformat.write")}
+    return [
+        Row("recording, cell 1000 against cell 10", "ms", growth, "cell 10", 1.5),
+        Row("recording, cell 1000 against nbformat.write", "ms", against, "nbformat.write", 0.1),
+    ]
+
+
+ALL = (idle, first_result, warm_call, many_kernels, recording)
+
+
+@asynccontextmanager
+async def _crowd(contender: Contender, size: int) -> AsyncIterator[list[Run]]:
+    """Start `size` kernels, a few at a time, and end them likewise."""
+    few = asyncio.Semaphore(4)
+    ended = asyncio.Event()
+    ready: list[asyncio.Future[Run]] = [asyncio.get_running_loop().create_future() for _ in range(size)]
+
+    async def live(run: asyncio.Future[Run]) -> None:
+        async with AsyncExitStack() as stack:
+            async with few:
+                run.set_result(await stack.enter_async_context(contender()))
+            await ended.wait()
+            await few.acquire()
+        few.release()
+
+    async with asyncio.TaskGroup() as group:
+        for future in ready:
+            group.create_task(live(future))
+        yield [await future for future in ready]
+        ended.set()
+
+
+async def _repeat(run: Run, calls: int) -> None:
+    for _ in range(calls):
+        await run("x=1")
+
+
+def _rotated(contenders: Mapping[str, Any], turn: int) -> list[str]:
+    """Return the names in an order that changes with every turn."""
+    names = list(contenders)
+    return names[turn % len(names) :] + names[: turn % len(names)]
+
+
+def _medians(samples: Samples, *, skip: int) -> dict[str, float]:
+    return {name: median(values[skip:]) for name, values in samples.items()}
+
+
+def _cpu_ms(process: psutil.Process) -> float:
+    """CPU milliseconds of all threads so far, by the scheduler's own count in nanoseconds."""
+    tasks = Path(f"/proc/{process.pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e6
+
+
+def _cell(number: int) -> dict[str, Any]:
+    """A cell with 4 kB of output, as a table has."""
+    output = {"output_type": "stream", "name": "stdout", "text": f"{number:5d} {'0123456789 ' * 9}\n" * 38}
+    return code_cell(f"cell-{number}", f"show({number})", [output], number, {})
+
+
+def _record(path: Path, cells: int) -> list[float]:
+    """Record `cells` cells; return the milliseconds of each."""
+    recorder = Recorder(path)
+    recorder.open({"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}})
+    times = []
+    for number in range(cells):
+        cell = _cell(number)
+        start = time.perf_counter()
+        recorder.write(cell)
+        times.append(1000 * (time.perf_counter() - start))
+    recorder.close()
+    return times
+
+
+def _rewrite(path: Path) -> float:
+    """Return the milliseconds that nbformat takes to write the same notebook."""
+    notebook = nbformat.read(path, as_version=4)
+    start = time.perf_counter()
+    nbformat.write(notebook, path.with_name("rewritten.ipynb"))
+    return 1000 * (time.perf_counter() - start)
