@@ -1,0 +1,98 @@
+"""What becomes of a recording that somebody else saved meanwhile, so that nobody's work is lost. Pure."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from typing import Any
+
+from kernel_exec.recording.cells import Cell, text_of
+
+NOTEBOOK_KEYS = frozenset({"kernelspec", "language_info", "kernel_exec"})
+"""Metadata of the notebook that the recorder knows better than anybody else."""
+CELL_KEYS = frozenset({"execution", "kernel_exec"})
+"""Metadata of a cell that the recorder knows better than anybody else."""
+
+_THEIRS = "-theirs"
+_MAX_ID = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A recording and a foreign save, in one.
+
+    Attributes:
+        cells: all cells, in their order and with ours put back where they were.
+        additions: metadata that they gave to cells of ours, by cell id.
+    """
+
+    cells: list[Cell]
+    additions: dict[str, dict[str, Any]]
+
+
+def merge(ours: Iterable[Cell], theirs: Iterable[Cell]) -> Merged:
+    """Merge the cells of a recording with what somebody else saved over it.
+
+    A cell of theirs that we do not know is kept. Of a cell with the same id and source the outputs are ours
+    and the additions to its metadata theirs. Where the source differs both are kept, theirs below ours under
+    an id of its own. Cells of ours that they do not have are put back behind the cell that they followed.
+    """
+    own = {cell["id"]: cell for cell in ours}
+    placed: dict[str, Cell] = {}
+    additions: dict[str, dict[str, Any]] = {}
+    for saved in theirs:
+        again = saved["id"] in placed  # not allowed, and yet somebody's work
+        cell = {**saved, "id": _free_id(saved["id"], own.keys() | placed.keys())} if again else saved
+        ours_too = own.get(cell["id"])
+        if ours_too is None:
+            placed.setdefault(cell["id"], cell)
+        elif _same_work(ours_too, cell):
+            additions[cell["id"]] = added(ours_too["metadata"], cell["metadata"], CELL_KEYS)
+            placed[cell["id"]] = with_additions(ours_too, additions[cell["id"]])
+        else:
+            renamed = {**cell, "id": their_id(cell["id"])}
+            placed[cell["id"]] = ours_too
+            placed[renamed["id"]] = renamed
+    return Merged(_put_back(own, placed), {key: value for key, value in additions.items() if value})
+
+
+def added(ours: Mapping[str, Any], theirs: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """Return what they added to metadata or changed in it, but for the keys that only we know."""
+    return {key: value for key, value in theirs.items() if key not in known and ours.get(key) != value}
+
+
+def with_additions(cell: Cell, additions: Mapping[str, Any]) -> Cell:
+    """Return a cell of ours with the metadata that they gave it."""
+    return {**cell, "metadata": {**cell["metadata"], **additions}} if additions else cell
+
+
+def their_id(cell_id: str) -> str:
+    """Return the id under which their version of a cell is kept beside ours.
+
+    The same each time: a second save from an editor that did not reload replaces its first version.
+    """
+    return cell_id if cell_id.endswith(_THEIRS) else cell_id[: _MAX_ID - len(_THEIRS)] + _THEIRS
+
+
+def _free_id(cell_id: str, taken: Set[str]) -> str:
+    candidates = (f"{cell_id[: _MAX_ID - 8]}-{number}" for number in itertools.count(2))
+    return next(candidate for candidate in candidates if candidate not in taken)
+
+
+def _same_work(ours: Cell, theirs: Cell) -> bool:
+    same_type = ours["cell_type"] == theirs["cell_type"]
+    return bool(same_type and text_of(ours["source"]) == text_of(theirs["source"]))
+
+
+def _put_back(own: Mapping[str, Cell], placed: dict[str, Cell]) -> list[Cell]:
+    """Insert the cells of ours that are missing, each behind the one that it followed."""
+    order = list(placed)
+    present = set(order)
+    before: str | None = None
+    for cell_id in own:
+        if cell_id not in present:
+            order.insert(order.index(before) + 1 if before is not None else 0, cell_id)
+            present.add(cell_id)
+        before = cell_id
+    return [placed.get(cell_id) or own[cell_id] for cell_id in order]

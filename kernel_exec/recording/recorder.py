@@ -1,0 +1,225 @@
+"""Writes a session down as a notebook that is valid on disk at every instant."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from kernel_exec.errors import RecordingError
+from kernel_exec.recording.cells import Cell
+from kernel_exec.recording.document import Document, Kept, chunk_cell
+from kernel_exec.recording.foreign import read_notebook
+from kernel_exec.recording.linux import NameLock
+from kernel_exec.recording.merge import NOTEBOOK_KEYS, added, merge, with_additions
+from kernel_exec.recording.store import Copy, Store, System
+
+_ATTEMPTS = 20
+_LINUX = System()
+
+
+class Recorder:
+    """The notebook of one session; for one thread at a time.
+
+    Args:
+        path: the notebook; a symbolic link is followed. What an older file there holds is kept beside it.
+        on_hidden: told of each hidden file before it is made, so that somebody can clean it up.
+        system: calls that not every file system knows; without them each write copies the notebook.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        on_hidden: Callable[[Path], None] = lambda path: None,
+        system: System = _LINUX,
+    ) -> None:
+        self.path = Path(os.path.abspath(path))
+        self._on_hidden = on_hidden
+        self._system = system
+        self._store: Store | None = None
+        self._lock: NameLock | None = None
+        self._document = Document()
+        self._metadata: Mapping[str, Any] = {}
+        self._pending: dict[str, Cell] = {}
+        self._recent: dict[str, Cell] = {}  # what the spare copy lacks
+        self._additions: dict[str, dict[str, Any]] = {}  # to metadata of cells, by others
+        self._foreign_metadata: dict[str, Any] = {}
+
+    def open(self, metadata: Mapping[str, Any]) -> None:
+        """Begin the notebook.
+
+        Args:
+            metadata: of the notebook: kernelspec, language_info and what else is known.
+
+        Raises:
+            RecordingError: it cannot be written there, or is being recorded by somebody else.
+        """
+        self._metadata = metadata
+        try:
+            target = self.path.resolve()
+            self._store = Store(target, self._on_hidden, self._system)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(target)
+            self._store.make_room()
+            plan = self._document.whole((), metadata)
+            if not self._store.commit(plan):
+                raise FileExistsError(errno.EEXIST, "somebody else began to write it", str(target))
+            self._document.apply(plan)
+        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links
+            self._release()
+            raise RecordingError(f"The recording {self.path} cannot be written: {_reason(error)}") from error
+
+    def set_metadata(self, metadata: Mapping[str, Any]) -> None:
+        """Change the notebook's metadata.
+
+        Raises:
+            RecordingError: it could not be written; the next write tries again.
+        """
+        self._metadata = metadata
+        self._flush()
+
+    def write(self, cell: Cell) -> None:
+        """Append a cell, or replace the one with its id; on disk when this returns.
+
+        Raises:
+            RecordingError: it could not be written; it is kept, and the next write tries again.
+        """
+        self._pending[cell["id"]] = cell
+        self._flush()
+
+    def close(self) -> None:
+        """Write what is pending and let go of the notebook; idempotent.
+
+        Raises:
+            RecordingError: cells could not be written; the message says where the session was saved instead.
+        """
+        if self._store is None:
+            return
+        try:
+            self._flush()
+        except RecordingError as error:
+            if self._pending:
+                raise RecordingError(f"{error} {self._rescue()}") from error
+            raise
+        finally:
+            self._release()
+
+    def cells(self) -> list[Cell]:
+        """Return all cells as they are on disk, as far as nobody else wrote over them."""
+        if self._store is None:
+            return []
+        shown, spare = self._store.shown, self._store.spare
+        if shown is not None:
+            return [chunk_cell(shown.read(span)) for span in self._document.spans]
+        # The shown copy was written over in place: the one before it, and what came since.
+        before = {cell["id"]: cell for cell in _cells_in(spare)} if spare is not None else {}
+        return list({**before, **self._recent}.values())
+
+    def _flush(self) -> None:
+        if self._store is None:
+            raise RecordingError(f"The recording {self.path} is closed; record into a new one.")
+        try:
+            for _ in range(_ATTEMPTS):
+                if self._merge_foreign(self._store) and self._write_pending(self._store):
+                    return
+        except OSError as error:
+            raise self._unwritten(_reason(error)) from error
+        raise self._unwritten("others save it all the time.")
+
+    def _unwritten(self, reason: str) -> RecordingError:
+        return RecordingError(f"The recording {self.path} cannot be written now: {reason}")
+
+    def _write_pending(self, store: Store) -> bool:
+        add = self._additions
+        cells = {key: with_additions(cell, add.get(key, {})) for key, cell in self._pending.items()}
+        metadata = {**self._foreign_metadata, **self._metadata}
+        if not cells and metadata == self._document.metadata:
+            return True
+        plan = self._document.plan(cells.values(), metadata)
+        if not store.commit(plan):
+            return False
+        self._document.apply(plan)
+        self._recent = cells
+        self._pending = {}
+        return True
+
+    def _merge_foreign(self, store: Store) -> bool:
+        """Take in what others saved meanwhile; False when they saved again while it was merged."""
+        saves = store.foreign()
+        if not saves:
+            return True
+        cells = self.cells()
+        additions, metadata = dict(self._additions), dict(self._foreign_metadata)
+        for data in saves:
+            notebook = read_notebook(data, cells)
+            if notebook is None:
+                if data.strip():
+                    store.keep_aside(data)
+                continue
+            merged = merge(cells, notebook["cells"])
+            cells = merged.cells
+            for cell_id, added_here in merged.additions.items():
+                additions[cell_id] = {**additions.get(cell_id, {}), **added_here}
+            metadata.update(added(self._metadata, notebook["metadata"], NOTEBOOK_KEYS))
+        plan = self._document.whole(cells, {**metadata, **self._metadata})
+        self._recent = {cell["id"]: cell for cell in cells}
+        self._additions, self._foreign_metadata = additions, metadata
+        if not store.commit(plan):
+            return False
+        self._document.apply(plan)
+        return True
+
+    def _rescue(self) -> str:
+        """Save the whole session elsewhere; return a sentence that says where."""
+        cells = {cell["id"]: cell for cell in self.cells()}
+        plan = Document().whole({**cells, **self._pending}.values(), self._metadata)
+        try:
+            fd, name = tempfile.mkstemp(prefix=f"{self.path.stem[:60]}-rescued-", suffix=".ipynb")
+            with open(fd, "wb") as file:
+                file.writelines(piece for piece in plan.pieces if isinstance(piece, bytes))
+        except OSError as error:
+            count, place = len(self._pending), tempfile.gettempdir()
+            return f"Its last {count} cell(s) are lost, as {place} cannot be written either: {error}."
+        return f"The whole session was saved as {name} instead."
+
+    def _release(self) -> None:
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+def _locked(path: Path) -> NameLock:
+    """Lock the name of a notebook, by whichever way its directory is reached."""
+    directory = path.parent.stat()
+    name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]
+    try:
+        return NameLock(f"kernel_exec-{os.getuid()}-{directory.st_dev}-{directory.st_ino}-{name}")
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        reason = "another executor records into it; give each its own notebook"
+        raise OSError(errno.EADDRINUSE, reason, str(path)) from error
+
+
+def _cells_in(copy: Copy) -> Iterable[Cell]:
+    with contextlib.suppress(ValueError, KeyError):  # half written when the disk was full
+        cells: list[Cell] = json.loads(copy.read(Kept(0, copy.left.size)))["cells"]
+        return cells
+    return []
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        place = f" ({error.filename})" if error.filename else ""
+        return f"{error.strerror}{place}."
+    return f"{error}."
