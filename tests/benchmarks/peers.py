@@ -94,6 +94,14 @@ async def jupyter_client(**settings: Any) -> AsyncIterator[Run]:
         await manager.shutdown_kernel(now=True)
 
 
+@asynccontextmanager
+async def jupyter_client_ipc() -> AsyncIterator[Run]:
+    """The same over Unix sockets, as ours: fifty kernels at once over tcp would fight for ports."""
+    with TemporaryDirectory() as folder:
+        async with jupyter_client(transport="ipc", ip=str(Path(folder) / "k")) as run:
+            yield run
+
+
 def _checked(executor: AsyncExecutor) -> Run:
     async def run(code: str) -> None:
         (await executor.execute(code)).raise_for_error()

@@ -64,7 +64,7 @@ def _line(row: Row) -> tuple[str, ...]:
             _verdict(row),
         )
     rival = f"{row.rival} {_number(row.medians[row.rival])} {row.unit}"
-    return (row.measure, f"{_number(row.ours)} {row.unit}", rival, f"{row.value:.2f}x", f"{bound}x", _verdict(row))
+    return (row.measure, f"{_number(row.ours)} {row.unit}", rival, _ratio(row), f"{bound}x", _verdict(row))
 
 
 def _joined(line: tuple[str, ...], widths: Sequence[int]) -> str:
@@ -74,6 +74,10 @@ def _joined(line: tuple[str, ...], widths: Sequence[int]) -> str:
 
 def _verdict(row: Row) -> str:
     return "met" if row.met else "MISSED"
+
+
+def _ratio(row: Row) -> str:
+    return f"{row.value:.2f}x" if row.value >= 0.1 else f"{row.value:.3f}x"
 
 
 def _number(value: float) -> str:
@@ -99,7 +103,7 @@ def _panel(axis: Any, row: Row) -> None:
     bars = axis.barh(names, values, color=[_OURS] + [_OTHERS] * (len(names) - 1), height=0.66)
     axis.bar_label(bars, [f" {_number(value)} {row.unit}" for value in values], fontsize=8.5)
     better = "more is better" if row.at_least else "less is better"
-    ratio = f"{row.value:.2f}x, " if row.rival else ""
+    ratio = f"{_ratio(row)}, " if row.rival else ""
     axis.set_title(f"{row.measure} ({ratio}{better})", fontsize=9, fontweight="bold", loc="left")
     axis.set_xlim(0, max(values) * 1.22)
     axis.set_xticks([])

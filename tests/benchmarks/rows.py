@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -127,7 +126,7 @@ async def many_kernels(kernels: int = 50, calls: int = 20) -> list[Row]:
     """Calls per second of one process with many kernels that all work. Both sides talk over ipc."""
     contenders: dict[str, Contender] = {
         OURS: peers.unrecorded,
-        "AsyncKernelClient": partial(peers.jupyter_client, transport="ipc"),
+        "AsyncKernelClient": peers.jupyter_client_ipc,
     }
     async with AsyncExitStack() as stack:
         crowds = {n: await stack.enter_async_context(_crowd(c, kernels)) for n, c in contenders.items()}
