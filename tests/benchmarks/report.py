@@ -40,13 +40,16 @@ def chart(rows: Sequence[Row], path: Path) -> None:
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    columns = 2
-    lines = -(-len(rows) // columns)
-    figure, axes = plt.subplots(lines, columns, figsize=(10, 1.55 * lines), layout="constrained", squeeze=False)
-    for axis, row in zip(axes.flat, rows, strict=False):
+    bars = [len(row.medians) for row in rows]
+    figure, axes = plt.subplots(
+        len(rows),
+        figsize=(9, 0.24 * sum(bars) + 0.42 * len(rows)),
+        height_ratios=[count + 0.4 for count in bars],
+        layout="constrained",
+        squeeze=False,
+    )
+    for axis, row in zip(axes.flat, rows, strict=True):
         _panel(axis, row)
-    for axis in list(axes.flat)[len(rows) :]:
-        axis.set_visible(False)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -100,12 +103,13 @@ def _facts(row: Row) -> dict[str, Any]:
 
 def _panel(axis: Any, row: Row) -> None:
     names, values = list(row.medians), list(row.medians.values())
-    bars = axis.barh(names, values, color=[_OURS] + [_OTHERS] * (len(names) - 1), height=0.66)
-    axis.bar_label(bars, [f" {_number(value)} {row.unit}" for value in values], fontsize=8.5)
+    bars = axis.barh(names, values, color=[_OURS] + [_OTHERS] * (len(names) - 1), height=0.7)
+    labels = [f" {_number(value)} {row.unit}" for value in values]
+    labels[0] += f"  ({_ratio(row)} of {row.rival})" if row.rival else ""
+    axis.bar_label(bars, labels, fontsize=8.5)
     better = "more is better" if row.at_least else "less is better"
-    ratio = f"{_ratio(row)}, " if row.rival else ""
-    axis.set_title(f"{row.measure} ({ratio}{better})", fontsize=9, fontweight="bold", loc="left")
-    axis.set_xlim(0, max(values) * 1.22)
+    axis.set_title(f"{row.measure} ({better})", fontsize=9, fontweight="bold", loc="left")
+    axis.set_xlim(0, max(values) * 1.45)
     axis.set_xticks([])
     axis.invert_yaxis()
     axis.tick_params(length=0, labelsize=8.5)
