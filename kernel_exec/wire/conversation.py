@@ -120,19 +120,22 @@ class Conversation:
         if kind == "update_display_data":
             return self._update_display(cell, message)
         if kind == "clear_output":
-            wait = bool(message.content.get("wait"))
-            cell.outputs.clear(wait=wait)
-            return self._shown(cell, {"output_type": "clear_output", "wait": wait})
+            return self._clear(cell, message)
         if kind in _COMM_TYPES:
             self.widgets.receive(message)
-            return []
-        if cell.msg_id != message.parent_id:
-            return []
-        if kind == "status":
-            return self._ended(cell, cell.take_status, message)
-        if kind == "execute_input":
-            cell.take_input(message)
+        elif cell.msg_id == message.parent_id:
+            return self._progress(cell, message)
         return []
+
+    def _clear(self, cell: Cell, message: Message) -> list[Event]:
+        wait = bool(message.content.get("wait"))
+        cell.outputs.clear(wait=wait)
+        return self._shown(cell, {"output_type": "clear_output", "wait": wait})
+
+    def _progress(self, cell: Cell, message: Message) -> list[Event]:
+        if message.msg_type == "execute_input":
+            cell.take_input(message)
+        return self._ended(cell, cell.take_status, message) if message.msg_type == "status" else []
 
     def _ended(self, cell: Cell, take: Callable[[Message], None], message: Message) -> list[Event]:
         before = cell.finished

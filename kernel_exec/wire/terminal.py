@@ -20,8 +20,9 @@ def strip_ansi(text: str) -> str:
 class TerminalText:
     """Text that arrives in pieces, folded as it comes, so that a progress bar takes one line of memory.
 
-    A carriage return goes to the start of the line and what follows writes over it; a backspace removes the
-    last character of the line, or goes back one where the line goes on, and never removes a newline; a newline ends the line wherever the cursor stands.
+    A carriage return goes to the start of the line and what follows writes over it. A backspace removes the last
+    character of the line, or goes back one where the line goes on, and never removes a newline. A newline ends the
+    line wherever the cursor stands.
     """
 
     __slots__ = ("_cursor", "_done", "_line")

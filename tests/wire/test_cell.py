@@ -80,7 +80,8 @@ def test_count_zero_is_a_count() -> None:
 
 def test_a_reply_without_status_is_refused() -> None:
     made = cell()
-    with pytest.raises(BadMessage):
+    assert (made.cell_id, made.source, made.idle) == ("c1", "code", False)
+    with pytest.raises(BadMessage, match=r"^an execute_reply has no status$"):
         made.take_reply(Message("shell", "execute_reply", "m", "r1", {}))
     assert made.reply is None
 

@@ -40,6 +40,13 @@ def test_a_cell_from_busy_to_idle() -> None:
     assert talk.receive(status("idle")) == [Finished(cell)]
     assert cell.outputs.stream("stdout") == "hello"
     assert cell.execution_count == 4
+    assert set(cell.stamps) == {
+        "iopub.status.busy",
+        "iopub.execute_input",
+        "shell.execute_reply.started",
+        "shell.execute_reply",
+        "iopub.status.idle",
+    }
     assert talk.receive(status("idle")) == []
 
 
@@ -102,7 +109,8 @@ def test_an_update_of_an_unknown_display_changes_nothing() -> None:
     talk, (cell,) = begun("r1")
     (shown,) = talk.receive(update("x", "never"))
     assert isinstance(shown, Shown)
-    assert shown.item["output_type"] == "update_display_data"
+    bundle = {"data": {"text/plain": "x"}, "metadata": {}}
+    assert shown.item == {"output_type": "update_display_data", **bundle, "transient": {"display_id": "never"}}
     assert cell.outputs.snapshot() == []
     finish(talk, "r1")
     assert kinds(talk.receive(update("x", "never"))) == [Shown]
@@ -124,7 +132,7 @@ def test_input_is_asked_for() -> None:
     asked = message("input_request", channel="stdin", prompt="name: ", password=True)
     assert talk.receive(asked) == [InputWanted(cell, "name: ", password=True)]
     assert talk.receive(message("input_request", channel="stdin")) == [InputWanted(cell, "", password=False)]
-    with pytest.raises(BadMessage):
+    with pytest.raises(BadMessage, match=r"^an input_request has no valid prompt$"):
         talk.receive(message("input_request", channel="stdin", prompt=3))
     assert talk.receive(message("input_request", channel="iopub", prompt="x")) == []
 
@@ -183,6 +191,25 @@ def test_old_cells_are_forgotten_by_number_and_by_size(monkeypatch: pytest.Monke
     fourth.outputs.add(stream("y" * 200))
     talk.begin(Cell("c", "", "r5"))
     assert talk.receive(stream("z", parent="r5"))
+
+
+def test_what_is_kept_is_bounded_to_the_byte(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT_BYTES", 100)
+    talk, (first, second) = begun("r1", "r2")
+    first.outputs.add(stream("x" * 60))
+    second.outputs.add(stream("x" * 40))
+    talk.begin(Cell("c", "", "r3"))
+    assert talk.receive(stream("", parent="r1"))
+    first.outputs.add(stream("x"))
+    third = Cell("c", "", "r4")
+    talk.begin(third)
+    assert talk.receive(stream("", parent="r1")) == []
+    assert talk.receive(stream("", parent="r2"))
+    third.outputs.add(stream("x" * 200))
+    talk.begin(Cell("c", "", "r5"))
+    assert [bool(talk.receive(stream("", parent=parent))) for parent in ("r2", "r3", "r4", "r5")] == [False] * 3 + [
+        True
+    ]
 
 
 # Any interleaving that the protocol allows gives the same result.

@@ -1,5 +1,8 @@
 """Frames to messages and back; jupyter_client's Session is the referee."""
 
+import json
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -7,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jupyter_client.session import Session
 
-from kernel_exec.wire.messages import DELIMITER, BadMessage, Codec
+from kernel_exec.wire.messages import DELIMITER, BadMessage, Codec, utc_now
 
 KEY = b"secret"
 
@@ -49,6 +52,35 @@ def test_ids_differ_and_the_session_is_one() -> None:
     assert first.startswith(codec.session)
 
 
+def test_the_header_is_what_the_protocol_says() -> None:
+    codec = Codec(KEY, username="ada")
+    ids = [codec.build("a", {"x": "\u00e9"})[0] for _ in range(2)]
+    assert ids == [f"{codec.session}_1", f"{codec.session}_2"]
+    _, frames = codec.build("execute_request", {"x": "\u00e9"}, parent={"msg_id": "p"})
+    header = json.loads(frames[2])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", header.pop("date"))
+    assert header == {
+        "msg_id": f"{codec.session}_3",
+        "msg_type": "execute_request",
+        "username": "ada",
+        "session": codec.session,
+        "version": "5.4",
+    }
+    assert frames[0] == DELIMITER
+    assert frames[3:] == [b'{"msg_id":"p"}', b"{}", '{"x":"\u00e9"}'.encode()]
+    assert Codec(KEY)._username == "kernel_exec"
+
+
+def test_the_time_is_utc() -> None:
+    now = datetime.now(UTC)
+    assert abs(datetime.fromisoformat(utc_now()) - now) < timedelta(minutes=1)
+
+
+def test_a_lone_surrogate_is_sent_as_an_escape() -> None:
+    _, frames = Codec(KEY).build("a", {"x": "\ud800"})
+    assert frames[5] == b'{"x":"\\ud800"}'
+
+
 def test_without_a_key_nothing_is_signed() -> None:
     _, frames = Codec(b"").build("a", {"x": 1})
     assert frames[1] == b""
@@ -73,24 +105,27 @@ HEADER = b'{"msg_id": "1", "msg_type": "stream", "date": "d"}'
 @pytest.mark.parametrize(
     ("frames", "why"),
     [
-        ([b"a", b"b"], "delimiter"),
-        ([], "delimiter"),
-        ([DELIMITER, b"x"], "too few"),
-        ([DELIMITER, b"", HEADER, b"{}", b"{}"], "too few"),
-        ([DELIMITER, b"wrong", HEADER, b"{}", b"{}", b"{}"], "signature"),
-        (frames_of(HEADER, b"{}", b"{}", b"{}", key=b"other"), "signature"),
-        (frames_of(HEADER, b"{}", b"{}", b"{"), "not JSON"),
-        (frames_of(HEADER, b"{}", b"{}", b"\xff"), "not JSON"),
-        (frames_of(HEADER, b"{}", b"{}", b"[" * 100_000), "not JSON"),
-        (frames_of(HEADER, b"{}", b"[]", b"{}"), "not a JSON object"),
-        (frames_of(b'{"msg_id": "1"}', b"{}", b"{}", b"{}"), "msg_type"),
-        (frames_of(b'{"msg_id": 1, "msg_type": "a"}', b"{}", b"{}", b"{}"), "msg_id"),
-        (frames_of(HEADER, b'{"msg_id": []}', b"{}", b"{}"), "msg_id"),
-        (frames_of(b'{"msg_id": "1", "msg_type": "a", "date": 3}', b"{}", b"{}", b"{}"), "date"),
+        ([b"a", b"b"], "it has no delimiter"),
+        ([], "it has no delimiter"),
+        ([DELIMITER, b"x"], "it has too few frames"),
+        ([DELIMITER, b"", HEADER, b"{}", b"{}"], "it has too few frames"),
+        ([DELIMITER, b"wrong", HEADER, b"{}", b"{}", b"{}"], "its signature is wrong"),
+        (frames_of(HEADER, b"{}", b"{}", b"{}", key=b"other"), "its signature is wrong"),
+        (frames_of(HEADER, b"{}", b"{}", b"{"), r"a part is not JSON \(JSONDecodeError\)"),
+        (frames_of(HEADER, b"{}", b"{}", b"\xff"), r"a part is not JSON \(UnicodeDecodeError\)"),
+        (frames_of(HEADER, b"{}", b"{}", b"[" * 100_000), r"a part is not JSON \(RecursionError\)"),
+        (frames_of(HEADER, b"{}", b"[]", b"{}"), "a part is not a JSON object"),
+        (frames_of(b'{"msg_id": "1"}', b"{}", b"{}", b"{}"), "its header has no valid 'msg_type'"),
+        (frames_of(b'{"msg_id": 1, "msg_type": "a"}', b"{}", b"{}", b"{}"), "its header has no valid 'msg_id'"),
+        (frames_of(HEADER, b'{"msg_id": []}', b"{}", b"{}"), "its header has no valid 'msg_id'"),
+        (
+            frames_of(b'{"msg_id": "1", "msg_type": "a", "date": 3}', b"{}", b"{}", b"{}"),
+            "its header has no valid 'date'",
+        ),
     ],
 )
 def test_what_is_no_message_is_refused_with_the_reason(frames: list[bytes], why: str) -> None:
-    with pytest.raises(BadMessage, match=why):
+    with pytest.raises(BadMessage, match=f"^{why}$"):
         Codec(KEY).parse("iopub", frames)
 
 
@@ -103,5 +138,7 @@ def test_arbitrary_frames_are_refused_and_never_crash(frames: list[bytes]) -> No
 def test_lone_surrogates_become_replacement_characters() -> None:
     frames = frames_of(HEADER, b"{}", b"{}", b'{"text": "a\\ud800b", "pair": "\\ud83d\\ude00"}')
     content = Codec(KEY).parse("iopub", frames).content
+    deep = frames_of(HEADER, b"{}", b"{}", b'{"a": [{"\\udfff": ["\\ud800", 1, null]}]}')
+    assert Codec(KEY).parse("iopub", deep).content == {"a": [{"\ufffd": ["\ufffd", 1, None]}]}
     assert content["text"].encode("utf-8") == "a�b".encode()
     assert content["pair"] == "😀"

@@ -60,28 +60,49 @@ def test_json_stays_json_and_lines_of_text_are_joined() -> None:
     assert made.snapshot()[0]["data"] == bundle | {"text/html": "<p></p>"}
 
 
+NO_TEXT = "a stream message has no valid name and text"
+NO_DATA = "a display message has no valid data and metadata"
+NO_VALUE = "a display message has a value for 'text/plain' that is no text"
+NO_TRACE = "an error message has no valid traceback"
+NO_NAME = "an error message has no valid name and value"
+
+
 @pytest.mark.parametrize(
-    "bad",
+    ("bad", "why"),
     [
-        message("stream", name="stdout"),
-        message("stream", name="stdlog", text="x"),
-        message("stream", name="stdout", text=3),
-        message("display_data", data=["x"]),
-        message("display_data", data={"text/plain": 3}),
-        message("display_data", data={"text/plain": ["a", 3]}),
-        Message("iopub", "display_data", "m", "r1", {"data": {}, "metadata": "x"}),
-        message("error", ename="E", evalue="v", traceback="text"),
-        message("error", ename="E", evalue="v", traceback=[3]),
-        message("error", ename="E", evalue=3, traceback=[]),
-        message("error", evalue="v", traceback=[]),
+        (message("stream", name="stdout"), NO_TEXT),
+        (message("stream", name="stdlog", text="x"), NO_TEXT),
+        (message("stream", name="stdout", text=3), NO_TEXT),
+        (message("display_data", data=["x"]), NO_DATA),
+        (message("display_data", data={"text/plain": 3}), NO_VALUE),
+        (message("display_data", data={"text/plain": ["a", 3]}), NO_VALUE),
+        (Message("iopub", "display_data", "m", "r1", {"data": {}, "metadata": "x"}), NO_DATA),
+        (message("error", ename="E", evalue="v", traceback="text"), NO_TRACE),
+        (message("error", ename="E", evalue="v", traceback=[3]), NO_TRACE),
+        (message("error", ename="E", evalue=3, traceback=[]), NO_NAME),
+        (message("error", evalue="v", traceback=[]), NO_NAME),
     ],
 )
-def test_malformed_content_is_refused_and_changes_nothing(bad: Message) -> None:
+def test_malformed_content_is_refused_and_changes_nothing(bad: Message, why: str) -> None:
     made = outputs(stream("a"))
     made.clear(wait=True)
-    with pytest.raises(BadMessage):
+    with pytest.raises(BadMessage) as raised:
         made.add(bad)
-    assert made.stream("stdout") == "a"
+    assert str(raised.value) == why
+    assert made.snapshot() == [{"output_type": "stream", "name": "stdout", "text": "a"}]
+
+
+def test_after_clearing_everything_stays() -> None:
+    made = outputs(stream("a"), display("b"))
+    assert made.truncated is False
+    made.clear(wait=False)
+    made.add(display("c"))
+    made.add(stream("d"))
+    assert [output["output_type"] for output in made.snapshot()] == ["display_data", "stream"]
+
+
+def test_execution_count_zero_is_a_count() -> None:
+    assert outputs(message("execute_result", data={}, execution_count=0)).snapshot()[0]["execution_count"] == 0
 
 
 def test_beyond_the_limit_output_is_left_out_and_said() -> None:

@@ -43,6 +43,42 @@ def test_a_model_from_open_to_close() -> None:
     assert widgets.as_metadata() == {}
 
 
+def test_an_echoed_update_counts_too() -> None:
+    widgets = Widgets()
+    assert widgets.changed is False
+    widgets.receive(opened(value=1))
+    widgets.receive(comm("msg", data={"method": "echo_update", "state": {"value": 5}}))
+    assert states(widgets)["a"]["value"] == 5
+
+
+def test_the_stored_form() -> None:
+    widgets = Widgets()
+    state = {"_model_name": "M", "_model_module": "@x/controls", "_model_module_version": "2.0.0"}
+    widgets.receive(comm("open", data={"state": state}, target_name="jupyter.widget"))
+    data = {"method": "update", "buffer_paths": [["a"], ["b"]]}
+    widgets.receive(comm("msg", data=data, buffers=(b"1", b"2", b"3")))
+    stored = {
+        "model_name": "M",
+        "model_module": "@x/controls",
+        "model_module_version": "2.0.0",
+        "state": state,
+        "buffers": [
+            {"encoding": "base64", "path": ["a"], "data": "MQ=="},
+            {"encoding": "base64", "path": ["b"], "data": "Mg=="},
+        ],
+    }
+    assert widgets.as_metadata() == {MIME: {"state": {"a": stored}, "version_major": 2, "version_minor": 0}}
+
+
+def test_a_closed_model_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_BYTES", 400)
+    widgets = Widgets()
+    for number in range(20):
+        widgets.receive(opened(str(number), value="x" * 100))
+        assert set(states(widgets)) == {str(number)}
+        widgets.receive(comm("close", str(number)))
+
+
 def test_what_is_no_widget_is_left_alone() -> None:
     widgets = Widgets()
     widgets.receive(comm("open", target_name="my.target", data={"state": {"x": 1}}))
@@ -66,20 +102,24 @@ def test_buffers_are_kept_by_their_path() -> None:
     assert buffer == {"encoding": "base64", "path": ["value"], "data": "bmV3"}
 
 
+NO_ID = "a comm message has no valid id and data"
+NO_STATE = "a comm message has no valid state and buffers"
+
+
 @pytest.mark.parametrize(
-    "bad",
+    ("bad", "why"),
     [
-        comm("msg", comm_id=3),
-        comm("msg", data=[1]),
-        comm("msg", data={"method": "update", "state": [1]}),
-        comm("msg", data={"method": "update", "buffer_paths": "x"}),
-        comm("msg", data={"method": "update", "buffer_paths": [["x"]]}),
+        (comm("msg", comm_id=3), NO_ID),
+        (comm("msg", data=[1]), NO_ID),
+        (comm("msg", data={"method": "update", "state": [1]}), NO_STATE),
+        (comm("msg", data={"method": "update", "buffer_paths": "x"}), NO_STATE),
+        (comm("msg", data={"method": "update", "buffer_paths": [["x"]]}), NO_STATE),
     ],
 )
-def test_malformed_messages_are_refused(bad: Message) -> None:
+def test_malformed_messages_are_refused(bad: Message, why: str) -> None:
     widgets = Widgets()
     widgets.receive(opened(value=1))
-    with pytest.raises(BadMessage):
+    with pytest.raises(BadMessage, match=f"^{why}$"):
         widgets.receive(bad)
     assert states(widgets)["a"]["value"] == 1
 
