@@ -1,0 +1,211 @@
+"""One started kernel, as an executor sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kernel_exec.errors import KernelStartError
+from kernel_exec.kernels.host import HostKernel, HostProvisioner
+from kernel_exec.kernels.last_words import SPOOL, Spooled, read_spool
+from kernel_exec.kernels.specs import find_kernel_spec
+from kernel_exec.wire.messages import Message
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a kernel ended.
+
+    Attributes:
+        exit_code: its exit status, when it exited.
+        signal: the number of the signal, when it was killed by one.
+        reason: a part of a sentence, such as "it was killed by signal 9 (SIGKILL)".
+    """
+
+    exit_code: int | None
+    signal: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a kernel has used so far.
+
+    Attributes:
+        cpu_seconds: its own CPU time and that of its children that have ended.
+        peak_memory: the most memory it has held, in bytes, since the start or the last `reset_peak`.
+    """
+
+    cpu_seconds: float
+    peak_memory: int
+
+
+class Kernel:
+    """A started kernel. Made by `Kernel.start`; belongs to the event loop that it was started on.
+
+    Attributes:
+        connection: the connection info of jupyter_client.
+        kernelspec: name, display name and language, as a notebook's metadata wants them.
+        interrupt_mode: "signal", or "message" for a kernel that wants an interrupt_request.
+        died: done when its process has ended, whoever ended it.
+    """
+
+    def __init__(self, provisioner: HostProvisioner, name: str) -> None:
+        spec = provisioner.kernel_spec
+        self._provisioner = provisioner
+        self._spooled: Spooled | None = None
+        self._ours: bool | None = None
+        self._unwatch: Callable[[], None] = lambda: None
+        self.connection: Mapping[str, Any] = {}
+        self.kernelspec = {"name": name, "display_name": spec.display_name, "language": spec.language}
+        self.interrupt_mode: str = spec.interrupt_mode
+        self.died: asyncio.Future[Death] = asyncio.get_running_loop().create_future()
+
+    @classmethod
+    async def start(cls, settings: HostKernel, *, cwd: Path, cleanup: Sequence[Path] = (), deadline: float) -> Kernel:
+        """Start a kernel; return when its program runs, which is before it answers.
+
+        Args:
+            settings: which kernel.
+            cwd: its working directory.
+            cleanup: what is removed when this process ends without `stop`.
+            deadline: the latest end, in the loop's time.
+
+        Raises:
+            UnknownKernel: there is no such kernelspec.
+            KernelStartError: the kernel cannot be executed, or not in time.
+        """
+        spec = find_kernel_spec(settings.kernel_name)
+        provisioner = HostProvisioner(kernel_id=str(uuid.uuid4()), kernel_spec=spec, parent=None)
+        provisioner.extra_env = settings.env
+        provisioner.cleanup_paths = list(cleanup)
+        kernel = cls(provisioner, settings.kernel_name)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await kernel._launch(cwd)
+        except BaseException as error:
+            await provisioner.stop(0)
+            if isinstance(error, TimeoutError):
+                raise KernelStartError(
+                    "the kernel's process could not be started in time: is the machine overloaded?"
+                ) from error
+            raise
+        return kernel
+
+    @property
+    def ours(self) -> bool:
+        """Whether our launcher is in force in the kernel."""
+        if self._ours is None and (directory := self._directory):
+            self._ours = (directory / SPOOL).exists()
+        return bool(self._ours)
+
+    @property
+    def pid(self) -> int:
+        """The process id of the kernel; its process may have ended."""
+        return self._provisioner.link.pid if self._provisioner.link else 0
+
+    async def interrupt(self) -> None:
+        """Send SIGINT to the kernel's process group; harmless when it is dead."""
+        await self._provisioner.send_signal(signal.SIGINT)
+
+    async def kill(self) -> None:
+        """Kill the kernel and everything that it started; its last words stay readable, `stop` is still due."""
+        await self._provisioner.kill()
+        await self._provisioner.wait()
+
+    async def stop(self, *, grace: float = 0.3) -> None:
+        """End the kernel and all that it started, and leave nothing of it behind; idempotent.
+
+        Args:
+            grace: seconds for the kernel to end by itself; what its code registered with atexit runs in it.
+        """
+        if self.died.done():
+            self._keep_spool()
+        try:
+            await self._provisioner.stop(grace)
+        finally:
+            self._look()
+            self._unwatch()
+
+    def usage(self) -> Usage | None:
+        """Return what the kernel has used; None when it has ended."""
+        if self.died.done():
+            return None
+        try:
+            stat = Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2].split()
+            status = Path(f"/proc/{self.pid}/status").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        _, found, peak = status.partition(b"VmHWM:")
+        if not found:  # it has ended, and nobody has seen that yet
+            return None
+        return Usage(sum(map(int, stat[11:15])) / _TICKS, int(peak.split(None, 1)[0]) * 1024)
+
+    def reset_peak(self) -> None:
+        """Count the peak of memory from now on, where the system can do that."""
+        if self.died.done():
+            return
+        try:
+            Path(f"/proc/{self.pid}/clear_refs").write_text("5", encoding="ascii")
+        except OSError:
+            # Without it the peak is that of the kernel's whole life, which is still true.
+            return
+
+    def last_words(self) -> list[Message]:
+        """Return what a dead kernel had put out since the last execute request, in order.
+
+        That is every iopub message, whether it was delivered or not, and streams made of the text that was not yet
+        sent. Nothing for a kernel without our launcher, but what it wrote to its descriptors.
+        """
+        self._keep_spool()
+        link = self._provisioner.link
+        if self._spooled is None or link is None:
+            return []
+        return self._spooled.messages(self.connection, link.rest)
+
+    def add_cleanup(self, path: Path) -> None:
+        """Have `path` removed when this process ends without `stop`. To be called before it is made."""
+        self._provisioner.add_cleanup(path)
+
+    @property
+    def _directory(self) -> Path | None:
+        return self._provisioner.link.directory if self._provisioner.link else None
+
+    async def _launch(self, cwd: Path) -> None:
+        prepared = await self._provisioner.pre_launch(cwd=str(cwd))
+        self.connection = dict(await self._provisioner.launch_kernel(prepared.pop("cmd"), **prepared))
+        assert self._provisioner.link is not None
+        self._unwatch = self._provisioner.link.watch(self._look)
+        self._look()
+
+    def _look(self) -> None:
+        """Has the kernel ended?"""
+        link = self._provisioner.link
+        if link is not None and not link.running and not self.died.done():
+            self.died.set_result(_death(link.status))
+
+    def _keep_spool(self) -> None:
+        """Read what the kernel left in its directory, before that goes."""
+        if self._spooled is None and self._directory is not None:
+            self._spooled = read_spool(self._directory)
+
+
+def _death(status: int | None) -> Death:
+    if status is None:
+        return Death(None, signal.SIGKILL, "the process that supervises it was killed, and it with that")
+    code = os.waitstatus_to_exitcode(status)
+    if code >= 0:
+        return Death(code, None, f"it exited with status {code}")
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = "a real-time signal"
+    return Death(None, -code, f"it was killed by signal {-code} ({name})")

@@ -1,0 +1,287 @@
+"""The host's end of the channel to a supervisor, and what is known of the kernel below it.
+
+Belongs to no event loop: a synchronous KernelManager of jupyter_client uses another loop for every call. Whoever waits
+registers with the loop that runs then. No threads, no child watcher, no SIGCHLD: the host may have its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from kernel_exec.errors import KernelStartError
+
+SUPERVISOR = Path(__file__).parent.parent / "inkernel" / "supervisor.py"
+SEND_TIMEOUT = 5.0
+END_TIMEOUT = 5.0
+"""Seconds beyond the grace in which a supervisor has killed everything."""
+
+SWEEPS = 100
+"""Rounds of killing after which processes that cannot be killed are left alone."""
+
+_unreaped: set[int] = set()
+
+
+class SupervisorLink:
+    """One supervisor process. Made by `spawn`.
+
+    Attributes:
+        directory: the private runtime directory, once it is there.
+        pid: process id of the kernel, or of the last one; 0 before there was any.
+        running: whether the kernel runs, as far as events have been read.
+        status: wait status of the kernel when it has ended; None also when nobody saw how it ended.
+        rest: what the kernel's descriptors 1 and 2 still held at its end.
+        gone: whether the supervisor has ended.
+    """
+
+    def __init__(self, pid: int, channel: socket.socket) -> None:
+        self._supervisor = pid
+        self._channel = channel
+        self._received = b""
+        self._watches: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
+        self._stopping = False
+        self._killed = False
+        self.directory: Path | None = None
+        self.pid = 0
+        self.running = False
+        self.status: int | None = None
+        self.rest: tuple[str, str] = ("", "")
+        self.error: str | None = None
+        self.gone = False
+
+    @classmethod
+    def spawn(cls) -> SupervisorLink:
+        """Start a supervisor.
+
+        Raises:
+            KernelStartError: the system has no process or descriptor left.
+        """
+        _reap_late()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError as error:
+            raise KernelStartError(f"no channel to a kernel could be opened: {error.strerror}") from error
+        with theirs:
+            try:
+                pid = _spawn_supervisor(theirs.fileno())
+            except OSError as error:
+                ours.close()
+                raise KernelStartError(f"no supervisor process could be started: {error.strerror}") from error
+        return cls(pid, ours)
+
+    async def ready(self) -> Path:
+        """Wait for the runtime directory and return it.
+
+        Raises:
+            KernelStartError: it could not be made.
+        """
+        await self.until(lambda: self.directory is not None or self.error is not None)
+        if self.directory is None:
+            raise KernelStartError(self.error or "the supervisor process ended before it had begun")
+        return self.directory
+
+    async def launch(self, command: list[str], env: dict[str, str], cwd: str, *, drain: bool) -> None:
+        """Start a kernel in the runtime directory; return when its program runs.
+
+        Raises:
+            KernelStartError: it cannot be executed, or `cwd` cannot be entered.
+        """
+        self.status, self.error = None, None
+        self.send({"launch": {"argv": command, "env": env, "cwd": cwd, "drain": drain}})
+        await self.until(lambda: self.running or self.status is not None or self.error is not None)
+        if self.error is not None or (self.gone and self.status is None):
+            raise KernelStartError(f"the kernel could not be started: {self.error or 'its supervisor was killed'}")
+
+    def send(self, command: dict[str, Any]) -> None:
+        """Send a command; one to a supervisor that is gone is dropped."""
+        if self.gone:
+            return
+        self._channel.settimeout(SEND_TIMEOUT)
+        # A supervisor that was killed is noticed where its events are read.
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            self._channel.sendall(json.dumps(command).encode() + b"\n")
+
+    def receive(self) -> None:
+        """Take in the events that have arrived, without waiting, and tell those who watch."""
+        news = False
+        while not self.gone:
+            self._channel.settimeout(0)
+            try:
+                chunk = self._channel.recv(1 << 16)
+            except BlockingIOError:
+                break
+            except ConnectionError:
+                chunk = b""
+            news = True
+            *lines, self._received = (self._received + chunk).split(b"\n")
+            for line in lines:
+                self._happened(json.loads(line))
+            if not chunk:
+                self._lost(ended=True)
+        if news:
+            self._notify()
+
+    def watch(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` on the running loop whenever events have arrived; return what ends that."""
+        loop = asyncio.get_running_loop()
+        callbacks = self._watches.setdefault(loop, [])
+        callbacks.append(callback)
+        if len(callbacks) == 1 and not self.gone:
+            loop.add_reader(self._channel.fileno(), self.receive)
+
+        def unwatch() -> None:
+            if callback in callbacks:
+                callbacks.remove(callback)
+                if not callbacks:
+                    self._unwatch(loop)
+
+        return unwatch
+
+    async def until(self, reached: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait until `reached()` or the supervisor is gone; return whether that was within `timeout` seconds."""
+        self.receive()
+        happened = asyncio.Event()
+        unwatch = self.watch(happened.set)
+        try:
+            async with asyncio.timeout(timeout):
+                while not reached() and not self.gone:
+                    happened.clear()
+                    await happened.wait()
+        except TimeoutError:
+            return False
+        finally:
+            unwatch()
+        return True
+
+    async def stop(self, grace: float) -> None:
+        """End the kernel and everything below the supervisor, then the supervisor with its directory; idempotent.
+
+        Args:
+            grace: seconds for the kernel to end by itself.
+        """
+        self._stopping = True
+        self.send({"stop": grace})
+        try:
+            await self.until(lambda: False, grace + END_TIMEOUT)
+        finally:
+            # Cancelled, or the supervisor hangs: it ends by itself when the channel is closed.
+            self._lost(ended=False)
+            if self._killed and self.directory is not None:
+                shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _notify(self) -> None:
+        here = asyncio.get_running_loop()
+        for loop, callbacks in list(self._watches.items()):
+            for callback in list(callbacks):
+                if loop is here:
+                    callback()
+                elif not loop.is_closed():
+                    loop.call_soon_threadsafe(callback)
+
+    def _happened(self, event: dict[str, Any]) -> None:
+        match event:
+            case {"directory": path}:
+                self.directory = Path(path)
+            case {"started": pid}:
+                self.pid, self.running = pid, True
+            case {"exited": status, "rest": [out, err]}:
+                self.running, self.status, self.rest = False, status, (out, err)
+            case {"error": text}:
+                self.error = text
+
+    def _lost(self, *, ended: bool) -> None:
+        """The channel is closed: by the supervisor, which has `ended`, or by us."""
+        if self.gone:
+            return
+        self.gone = True
+        for loop in list(self._watches):
+            if not loop.is_closed():
+                loop.remove_reader(self._channel.fileno())
+        self._channel.close()
+        if not self._stopping:
+            self._killed = True
+            self._sweep()
+        self.running = False
+        if ended:
+            with contextlib.suppress(ChildProcessError):  # the host reaps all its children itself
+                os.waitpid(self._supervisor, 0)
+        else:
+            _unreaped.add(self._supervisor)
+
+    def _unwatch(self, loop: asyncio.AbstractEventLoop) -> None:
+        del self._watches[loop]
+        if not self.gone:
+            loop.remove_reader(self._channel.fileno())
+
+    def _sweep(self) -> None:
+        """End what a supervisor that was killed has left. Its directory is kept until `stop`: last words are in it."""
+        if self.directory is None:
+            return
+        if self.running:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+        for _ in range(SWEEPS):
+            if not _kill_marked(str(self.directory)):
+                break
+
+
+def marker(directory: Path) -> dict[str, str]:
+    """The environment variable by which processes of a kernel are found when its supervisor was killed."""
+    return {"KERNEL_EXEC_DIRECTORY": str(directory)}
+
+
+def _spawn_supervisor(channel: int) -> int:
+    """Start the supervisor with `channel` as its descriptor 0; return its process id.
+
+    Not subprocess.Popen, whose objects complain at interpreter exit, also in forked children of the host.
+    """
+    parents = dict.fromkeys((tempfile.gettempdir(), "/tmp", "/dev/shm"))  # noqa: S108 - makes a private one inside
+    command = [sys.executable, "-I", "-S", str(SUPERVISOR), str(os.getpid()), *parents]
+    null = os.devnull
+    actions = [
+        (os.POSIX_SPAWN_DUP2, channel, 0),
+        (os.POSIX_SPAWN_OPEN, 1, null, os.O_WRONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 2, null, os.O_WRONLY, 0),
+    ]
+    handled = (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    # The variables that its interpreter might need, such as LD_LIBRARY_PATH; -I keeps Python's own out.
+    return os.posix_spawn(
+        sys.executable, command, os.environ, file_actions=actions, setsid=True, setsigmask=(), setsigdef=handled
+    )
+
+
+def _reap_late() -> None:
+    """Reap the supervisors that have ended since they were abandoned."""
+    for pid in tuple(_unreaped):
+        try:
+            reaped, _ = os.waitpid(pid, os.WNOHANG)
+        except ChildProcessError:  # the host reaps all its children itself
+            reaped = pid
+        if reaped:
+            _unreaped.discard(pid)
+
+
+def _kill_marked(directory: str) -> int:
+    """Kill every process that carries the marker of `directory`; return how many there were."""
+    mark = os.fsencode(directory)
+    found = 0
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                marked = mark in file.read()
+            if marked and int(name) != os.getpid():
+                os.kill(int(name), signal.SIGKILL)
+                found += 1
+        except OSError:  # it ended meanwhile, or is somebody else's
+            continue
+    return found
