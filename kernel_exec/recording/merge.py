@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,18 +42,18 @@ def merge(ours: Iterable[Cell], theirs: Iterable[Cell]) -> Merged:
     placed: dict[str, Cell] = {}
     additions: dict[str, dict[str, Any]] = {}
     for saved in theirs:
-        again = saved["id"] in placed  # not allowed, and yet somebody's work
-        cell = {**saved, "id": _free_id(saved["id"], own.keys() | placed.keys())} if again else saved
+        # No id may come twice. If one does, both are somebody's work.
+        cell = {**saved, "id": _free_id(saved["id"], placed)}
         ours_too = own.get(cell["id"])
-        if ours_too is None:
-            placed.setdefault(cell["id"], cell)
+        if ours_too is None or cell["id"].endswith(_THEIRS):
+            placed[cell["id"]] = cell
         elif _same_work(ours_too, cell):
             additions[cell["id"]] = added(ours_too["metadata"], cell["metadata"], CELL_KEYS)
             placed[cell["id"]] = with_additions(ours_too, additions[cell["id"]])
         else:
-            renamed = {**cell, "id": their_id(cell["id"])}
             placed[cell["id"]] = ours_too
-            placed[renamed["id"]] = renamed
+            renamed = _free_id(their_id(cell["id"]), placed)
+            placed[renamed] = {**cell, "id": renamed}
     return Merged(_put_back(own, placed), {key: value for key, value in additions.items() if value})
 
 
@@ -75,9 +75,10 @@ def their_id(cell_id: str) -> str:
     return cell_id if cell_id.endswith(_THEIRS) else cell_id[: _MAX_ID - len(_THEIRS)] + _THEIRS
 
 
-def _free_id(cell_id: str, taken: Set[str]) -> str:
-    candidates = (f"{cell_id[: _MAX_ID - 8]}-{number}" for number in itertools.count(2))
-    return next(candidate for candidate in candidates if candidate not in taken)
+def _free_id(cell_id: str, taken: Container[str]) -> str:
+    """Return the id, or the id with the first number that is free; the same for the same save."""
+    numbers = (f"{cell_id[: _MAX_ID - 8]}-{number}" for number in itertools.count(2))
+    return next(candidate for candidate in itertools.chain((cell_id,), numbers) if candidate not in taken)
 
 
 def _same_work(ours: Cell, theirs: Cell) -> bool:

@@ -98,8 +98,8 @@ class Store:
         on_hidden: told of the spare's name before the spare is made.
         system: the calls that not every file system knows.
 
-    All methods raise OSError when the disk or the directory does not do what is asked; the notebook is then as
-    it was before.
+    All methods raise OSError when the disk or the directory does not do what is asked; the notebook is then
+    as it was before.
     """
 
     def __init__(self, path: Path, on_hidden: Callable[[Path], None], system: System) -> None:
