@@ -36,7 +36,7 @@ def merge(ours: Iterable[Cell], theirs: Iterable[Cell]) -> Merged:
 
     A cell of theirs that we do not know is kept. Of a cell with the same id and source the outputs are ours
     and the additions to its metadata theirs. Where the source differs both are kept, theirs below ours under
-    an id of its own. Cells of ours that they do not have are put back behind the cell that they followed.
+    an id of its own. Cells of ours that they do not have are put back before the cell that they preceded.
     """
     own = {cell["id"]: cell for cell in ours}
     placed: dict[str, Cell] = {}
@@ -86,14 +86,13 @@ def _same_work(ours: Cell, theirs: Cell) -> bool:
     return bool(same_type and text_of(ours["source"]) == text_of(theirs["source"]))
 
 
-def _put_back(own: Mapping[str, Cell], placed: dict[str, Cell]) -> list[Cell]:
-    """Insert the cells of ours that are missing, each behind the one that it followed."""
+def _put_back(own: dict[str, Cell], placed: dict[str, Cell]) -> list[Cell]:
+    """Insert the cells of ours that are missing, each before the next one that is there, or at the end."""
     order = list(placed)
     present = set(order)
-    before: str | None = None
-    for cell_id in own:
+    after: str | None = None
+    for cell_id in reversed(own):
         if cell_id not in present:
-            order.insert(order.index(before) + 1 if before is not None else 0, cell_id)
-            present.add(cell_id)
-        before = cell_id
+            order.insert(order.index(after) if after is not None else len(order), cell_id)
+        after = cell_id
     return [placed.get(cell_id) or own[cell_id] for cell_id in order]

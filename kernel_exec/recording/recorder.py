@@ -103,7 +103,7 @@ class Recorder:
         if self._store is None:
             return
         try:
-            self._flush()
+            self._flush(last=True)
         except RecordingError as error:
             if self._pending:
                 raise RecordingError(f"{error} {self._rescue()}") from error
@@ -122,12 +122,12 @@ class Recorder:
         before = {cell["id"]: cell for cell in _cells_in(spare)} if spare is not None else {}
         return list({**before, **self._recent}.values())
 
-    def _flush(self) -> None:
+    def _flush(self, *, last: bool = False) -> None:
         if self._store is None:
             raise RecordingError(f"The recording {self.path} is closed; record into a new one.")
         try:
             for _ in range(_ATTEMPTS):
-                if self._merge_foreign(self._store) and self._write_pending(self._store):
+                if self._merge_foreign(self._store, last=last) and self._write_pending(self._store):
                     return
         except OSError as error:
             raise self._unwritten(_reason(error)) from error
@@ -150,10 +150,10 @@ class Recorder:
         self._pending = {}
         return True
 
-    def _merge_foreign(self, store: Store) -> bool:
-        """Take in what others saved meanwhile; False when they saved again while it was merged."""
-        saves = store.foreign()
-        if not saves:
+    def _merge_foreign(self, store: Store, *, last: bool) -> bool:
+        """Take in what others saved meanwhile; False when they saved again meanwhile."""
+        saves = store.foreign(last=last)
+        if not saves and store.shown is not None:
             return True
         cells = self.cells()
         additions, metadata = dict(self._additions), dict(self._foreign_metadata)

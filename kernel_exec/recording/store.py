@@ -159,11 +159,9 @@ class Store:
         Raises:
             Busy: somebody is writing it, and did not end within `WRITER_PATIENCE`.
         """
-        if self._spare is not None and not self._spare.untouched():
-            self._loose.append(self._spare)
-            self._spare = None
-        saves = self._late_saves(0 if last else MAX_LOOSE) if self._loose else []
         status = self._look()
+        self._part_with_written(status)
+        saves = self._late_saves(0 if last else MAX_LOOSE) if self._loose else []
         if status is None or Stamp.of(status) == self._expected:
             return saves
         return [*saves, *self._foreign_file(status)]
@@ -299,6 +297,19 @@ class Store:
         if self._spare is not None:
             self._spare.same = min(self._spare.same, plan.at)
 
+    def _part_with_written(self, status: os.stat_result | None) -> None:
+        """Give up copies that somebody else has written, so that they are read as theirs."""
+        if self._spare is not None and not self._spare.untouched():
+            self._loose.append(self._spare)
+            self._spare = None
+        if self._shown is not None and not self._shown.untouched():
+            if status is not None and status.st_ino == self._shown.left.inode:
+                # It is read under its name. While we hold it for writing nobody can tell who else does.
+                os.close(self._shown.fd)
+            else:
+                self._loose.append(self._shown)
+            self._shown = None
+
     def _late_saves(self, room: int) -> list[bytes]:
         """Return what was written into copies that we left; keep watching at most `room` that others hold."""
         saves: list[bytes] = []
@@ -320,10 +331,6 @@ class Store:
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FOREIGN:
             self._move_aside()
             return []
-        if self._shown is not None and Stamp.of(status).inode == os.fstat(self._shown.fd).st_ino:
-            # Written in place, so no longer ours; while we hold it for writing nobody can ask who else does.
-            os.close(self._shown.fd)
-            self._shown = None
         fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         theirs = Copy(fd)
         try:

@@ -35,7 +35,8 @@ def test_missing_cells_of_ours_are_put_back_where_they_were() -> None:
 def test_their_cells_and_their_order_are_kept() -> None:
     assert order("ab", "axb") == "axb"
     assert order("ab", "xab") == "xab"
-    assert order("abc", "ca") == "cab"
+    assert order("abc", "ax") == "axbc"
+    assert order("abc", "ca") == "bca"
     assert order("", "xy") == "xy"
 
 
