@@ -1,0 +1,29 @@
+"""The command line: arguments in, results out; all that is done in between is the executor's."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command `kernel-exec`; return its exit status.
+
+    Args:
+        arguments: what follows the command's name; None for what this process was started with.
+    """
+    from kernel_exec.cli.arguments import INTERRUPTED, parse
+
+    options = parse(arguments)
+    from kernel_exec.cli.run import end_quietly, run
+
+    try:
+        return run(options)
+    except BrokenPipeError:
+        return end_quietly()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())
