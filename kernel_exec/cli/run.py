@@ -101,15 +101,9 @@ class Runner:
         )
 
     def _run_cells(self, executor: Executor, cells: Iterable[SourceCell]) -> None:
-        cells = list(cells)
-        total = sum(_is_run(cell) for cell in cells)
-        number = 0
-        for cell in cells:
-            if not _is_run(cell):
-                carry(executor, cell)
-                continue
-            number += 1
-            result = self._run_cell(executor, Place(number, total, cell.title), cell)
+        runnable = [cell for cell in cells if cell.kind == "code" and cell.source.strip()]
+        for number, cell in enumerate(runnable, 1):
+            result = self._run_cell(executor, Place(number, len(runnable), cell.title), cell)
             failed = not (result.ok or (cell.may_fail and result.status == "error"))
             if failed:
                 self._failed(result.status, _EXIT.get(result.status, status.ERROR))
@@ -118,7 +112,7 @@ class Runner:
 
     def _run_cell(self, executor: Executor, place: Place, cell: SourceCell) -> ExecutionResult:
         self._show.begins(place, cell)
-        with executor.stream(cell.source, metadata=cell.metadata) as stream:
+        with executor.stream(cell.source) as stream:
             for item in stream:
                 if isinstance(item, ExecutionResult):
                     self._show.ended(place, item)
@@ -142,21 +136,12 @@ class Runner:
         }
 
 
-def carry(executor: Executor, cell: SourceCell) -> None:
-    """Put a cell that is not run into the recording."""
-    executor.record(cell.source, cell_type=cell.kind, metadata=cell.metadata, attachments=cell.attachments)
-
-
 def end_quietly() -> int:
     """Whoever read the output went away: write no more, not even at exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(nowhere, stream.fileno())
     return status.BROKEN_PIPE
-
-
-def _is_run(cell: SourceCell) -> bool:
-    return cell.kind == "code" and bool(cell.source.strip())
 
 
 def _text(file: str) -> str:

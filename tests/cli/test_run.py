@@ -1,0 +1,269 @@
+"""`kernel-exec run` as people and programs meet it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from kernel_exec.cli import arguments as status
+from tests.cli.conftest import PATIENCE, Runs, Terminal
+
+FIGURE = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
+
+
+def a_notebook(*cells: Any, **metadata: Any) -> str:
+    notebook = nbformat.v4.new_notebook(cells=list(cells), metadata=metadata)
+    return nbformat.writes(notebook)
+
+
+def code(source: str, *tags: str) -> Any:
+    return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)} if tags else {})
+
+
+def test_a_script_runs_cell_by_cell_in_one_kernel(run: Runs) -> None:
+    done = run.code("# %% [markdown]\n# # Title\n# %%\nx = 20\n# %% Add\nprint('sum:', x + 1)\nx + 2\n")
+    assert (done.returncode, done.stdout) == (status.OK, "sum: 21\n22\n")
+    assert [text for kind, text in run.sources() if kind == "code"] == ["x = 20", "print('sum:', x + 1)\nx + 2"]
+    assert "recorded in" in done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_each_stream_goes_where_it_belongs(run: Runs) -> None:
+    done = run.code("import sys\nprint('out')\nprint('err', file=sys.stderr)")
+    assert done.stdout == "out\n"
+    assert "err\n" in done.stderr
+    assert "out" not in done.stderr.replace("recorded in", "")
+
+
+def test_the_work_directory_is_this_one_or_another(run: Runs) -> None:
+    (run.directory / "other").mkdir()
+    (run.directory / "data.txt").write_text("here")
+    (run.directory / "other" / "data.txt").write_text("there")
+    script = run.script("print(open('data.txt').read())")
+    assert run(script).stdout == "here\n"
+    assert run(script, "--workdir", "other", "--notebook", "record of it.ipynb").stdout == "there\n"
+    assert run.sources("record of it.ipynb")
+
+
+def test_the_code_of_a_notebook_runs(run: Runs) -> None:
+    attached = nbformat.v4.new_markdown_cell("![](a.png)", attachments={"a.png": {"image/png": "aGk="}})
+    cells = [attached, nbformat.v4.new_raw_cell("raw"), code("6 * 7", "answer"), code("")]
+    script = run.script(a_notebook(*cells, kernelspec={"name": "python3", "display_name": "Python 3"}), "in.ipynb")
+    done = run(script, "--notebook", "out.ipynb")
+    assert (done.returncode, done.stdout) == (status.OK, "42\n")
+    (recorded,) = [cell for cell in run.recorded("out.ipynb").cells if cell.cell_type == "code"]
+    assert recorded.outputs[0].data["text/plain"] == "42"
+
+
+@pytest.mark.parametrize("text", ["print(1)\n# %%\nprint(2)\n", a_notebook(code("print(1)"), code("print(2)"))])
+def test_standard_input_may_be_a_script_or_a_notebook(run: Runs, text: str) -> None:
+    done = run("-", stdin=text)
+    assert (done.returncode, done.stdout) == (status.OK, "1\n2\n")
+
+
+def test_parameters(run: Runs) -> None:
+    script = run.script('# %% tags=["parameters"]\na, b = 1, "b"\n# %%\nprint(a, b, c)')
+    done = run(script, "--param", "a=[1, true]", "-p", "b=text", "-p", "c=None")
+    assert (done.returncode, done.stdout) == (status.OK, "[1, True] text None\n")
+    assert run.sources()[1] == ("code", "# Parameters\na = [1, True]\nb = 'text'\nc = None")
+
+
+def test_an_error_stops_the_run(run: Runs) -> None:
+    done = run.code("print('before'); 1/0\n# %%\nprint('after')")
+    assert (done.returncode, done.stdout) == (status.ERROR, "before\n")
+    assert "ZeroDivisionError: division by zero" in done.stderr
+    assert len(run.sources()) == 1
+
+
+def test_keep_going_goes_on(run: Runs) -> None:
+    done = run.code("print('before'); 1/0\n# %%\nprint('after')", "--keep-going")
+    assert (done.returncode, done.stdout) == (status.ERROR, "before\nafter\n")
+
+
+def test_a_cell_that_may_fail_does_not_stop_the_run(run: Runs) -> None:
+    done = run.code('# %% tags=["raises-exception"]\n1/0\n# %%\nprint("after")')
+    assert (done.returncode, done.stdout) == (status.OK, "after\n")
+
+
+def test_a_timeout_has_its_own_status(run: Runs) -> None:
+    done = run.code("print('begun')\nwhile True: pass\n# %%\nprint('after')", "--timeout", "1")
+    assert (done.returncode, done.stdout) == (status.TIMEOUT, "begun\n")
+    assert "print('begun')" in run.sources()[0][1]
+
+
+def test_a_dead_kernel_has_its_own_status(run: Runs) -> None:
+    done = run.code("print('begun', flush=True)\nimport os; os._exit(3)")
+    assert (done.returncode, done.stdout) == (status.DEAD, "begun\n")
+    assert "3" in done.stderr
+
+
+def test_after_a_death_keep_going_has_a_fresh_kernel(run: Runs) -> None:
+    done = run.code("x = 1; import os; os._exit(3)\n# %%\nprint('x' in globals())", "--keep-going")
+    assert (done.returncode, done.stdout) == (status.DEAD, "False\n")
+
+
+def test_pictures_are_named(run: Runs) -> None:
+    done = run.code(FIGURE)
+    assert done.returncode == status.OK
+    (path,) = re.findall(r"picture: (.*)", done.stderr)
+    assert Path(path).read_bytes().startswith(b"\x89PNG")
+
+
+def test_json_is_one_document(run: Runs) -> None:
+    done = run.code(f"print('ü', end='')\n# %%\n{FIGURE}\n# %%\n1/0\n# %%\n2", "--json")
+    assert done.returncode == status.ERROR
+    document = json.loads(done.stdout)
+    assert (document["status"], document["exit_status"]) == ("error", status.ERROR)
+    assert document["notebook"] == str(run.directory / "session.ipynb")
+    first, figure, error = document["cells"]
+    assert (first["status"], first["stdout"], first["error"]) == ("ok", "ü", None)
+    assert figure["images"][0]["mime"] == "image/png"
+    assert Path(figure["images"][0]["path"]).exists()
+    assert (error["error"]["name"], error["error"]["value"]) == ("ZeroDivisionError", "division by zero")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "FILE"),
+        (("missing.py",), "missing.py: it cannot be read: No such file"),
+        (("broken.ipynb",), "broken.ipynb: it is no notebook, as it is no JSON: .* line 1"),
+        (("list.ipynb",), "list.ipynb: it is JSON, but no notebook"),
+        (("latin.py",), "latin.py: it is no text in UTF-8"),
+        (("what.txt",), "what.txt: .*cannot be told from its name"),
+        ((".",), "it cannot be read|cannot be told"),
+        (("r.ipynb", "-p", "a=1"), "--param sets variables in Python, and this is R"),
+        (("ok.py", "--timeout", "0"), "above zero"),
+        (("ok.py", "--timeout", "soon"), "no number"),
+        (("ok.py", "--timeout", "nan"), "above zero"),
+        (("ok.py", "--param", "novalue"), "not NAME=VALUE"),
+        (("ok.py", "--param", "class=1"), "cannot be the name"),
+        (("ok.py", "--param", "a b=1"), "cannot be the name"),
+        (("ok.py", "--workdir", "ok.py"), "is a file"),
+        (("ok.py", "--notebook", "."), "is a directory"),
+        (("ok.py", "--wrong"), "unrecognized arguments"),
+    ],
+)
+def test_what_cannot_be_used_is_said_clearly(run: Runs, arguments: tuple[str, ...], said: str) -> None:
+    run.script("print(1)", "ok.py")
+    run.script("{]", "broken.ipynb")
+    run.script("[]", "list.ipynb")
+    run.script("", "what.txt")
+    run.script(a_notebook(kernelspec={"name": "ir", "display_name": "R", "language": "R"}), "r.ipynb")
+    (run.directory / "latin.py").write_bytes(b"# caf\xe9\n")
+    done = run(*arguments)
+    assert (done.returncode, done.stdout) == (status.USAGE, "")
+    assert re.search(said, done.stderr)
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_kernel_is_said_clearly(run: Runs) -> None:
+    done = run.code("1", "--kernel", "no-such-kernel")
+    assert (done.returncode, done.stdout) == (status.CANNOT, "")
+    assert "no-such-kernel" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_recording_that_cannot_be_written_is_said_clearly(run: Runs) -> None:
+    done = run.code("1", "--notebook", "/sys/kernel/a.ipynb")
+    assert (done.returncode, done.stdout) == (status.CANNOT, "")
+    assert "/sys/kernel/a.ipynb" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_help_documents_the_exit_status(run: Runs) -> None:
+    done = run("--help")
+    assert done.returncode == status.OK
+    for number in (status.OK, status.ERROR, status.USAGE, status.CANNOT, status.TIMEOUT, status.DEAD):
+        assert re.search(rf"^ +{number}  ", done.stdout, re.MULTILINE)
+    for option in ("--param", "--timeout", "--notebook", "--workdir", "--kernel", "--json", "--keep-going"):
+        assert option in done.stdout
+
+
+def test_an_empty_script_is_an_empty_recording(run: Runs) -> None:
+    assert run.code("\n\n").returncode == status.OK
+    assert run.sources() == []
+
+
+def test_output_streams_live(run: Runs) -> None:
+    # The cell waits for a file that is made only once its first line has been seen here.
+    wait = (
+        "import os, time\nprint('first', flush=True)\nwhile not os.path.exists('go'): time.sleep(0.01)\nprint('last')"
+    )
+    with run.start(run.script(wait)) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "first\n"
+        (run.directory / "go").touch()
+        assert process.stdout.read() == "last\n"
+        assert process.wait(PATIENCE) == status.OK
+
+
+@pytest.mark.parametrize("json_too", [False, True])
+def test_ctrl_c_interrupts_the_cell_and_finishes_the_recording(run: Runs, json_too: bool) -> None:
+    script = run.script("print('done')\n# %%\nopen('begun', 'w').close()\nprint('begun', flush=True)\nwhile True: pass")
+    terminal = Terminal(run.directory, [script, *(["--json"] if json_too else [])])
+    if json_too:
+        terminal.read_until("2/2")
+    else:
+        terminal.read_until("begun\r\n")
+    terminal.type("\x03")
+    assert terminal.end() == status.INTERRUPTED
+    assert "Traceback (most recent call last):\r\n  File" not in terminal.text
+    first, second = run.recorded().cells
+    assert first.outputs[0].text == "done\n"
+    assert second.outputs[0].text == "begun\n"
+    assert "KeyboardInterrupt" in [output.get("ename") for output in second.outputs]
+
+
+def test_a_terminal_shows_what_runs(run: Runs) -> None:
+    script = run.script("# %% Load\nprint('hello')\n# %%\nimport time; time.sleep(1.2); 5\n# %%\n1/0")
+    terminal = Terminal(run.directory, [script])
+    assert terminal.end() == status.ERROR
+    assert "hello\r\n" in terminal.text
+    assert re.search(r"✓.*\[1/3\].*Load", terminal.text)
+    assert re.search(r"\[2/3\] import time.*  1 s", terminal.text)  # the clock
+    assert re.search(r"✗.*\[3/3\]", terminal.text)
+    assert "\x1b[" in terminal.text
+
+
+def test_a_reader_who_goes_away_is_no_error(run: Runs) -> None:
+    script = run.script("for i in range(10**7): print('line', i)\n# %%\nprint('after')")
+    with run.start(script) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(PATIENCE) == status.BROKEN_PIPE
+    assert run.recorded().cells[0].outputs
+
+
+def test_a_terminate_signal_leaves_nothing_behind(run: Runs) -> None:
+    script = run.script("import os; print(os.getpid(), flush=True)\nwhile True: pass")
+    with run.start(script) as process:
+        assert process.stdout is not None
+        kernel = int(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)
+        if Path(f"/proc/{kernel}").exists():
+            pidfd = os.pidfd_open(kernel)
+            import select
+
+            assert select.select([pidfd], [], [], PATIENCE)[0]
+            os.close(pidfd)
+    assert run.recorded().cells[0].source.startswith("import os")
+
+
+def test_the_command_is_installed() -> None:
+    command = Path(sys.executable).with_name("kernel-exec")
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert re.fullmatch(r"kernel-exec \d+\.\d+\.\d+\n", done.stdout)
