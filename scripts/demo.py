@@ -49,6 +49,7 @@ STEPS = (
             "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.grid.axis": "y",
             "grid.color": "#e6e6e6", "axes.axisbelow": True, "axes.edgecolor": "#999999",
         })
+        pd.options.display.width = 100
         MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
         weather = data.seattle_weather()
@@ -233,7 +234,8 @@ def _shortened(result: ExecutionResult) -> str:
     if result.error is not None:
         last = result.stdout.strip().splitlines()[-1:]
         return "\n".join([*last, str(result.error)])
-    return "\n".join(result.text.strip().splitlines()[-8:])
+    lines = [line for line in result.text.strip().splitlines() if not line.startswith("[image/")]
+    return "\n".join(lines[-8:])
 
 
 def _relative(path: Path | None) -> str:
