@@ -1,0 +1,64 @@
+"""Functions that the caller lends to a call: for output as it arrives, and for input that the code asks for."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from kernel_exec.errors import WrongType
+from kernel_exec.execution import Execution, OnInput
+from kernel_exec.wire.conversation import InputWanted
+
+
+def check_callbacks(on_output: object, on_input: object) -> None:
+    """Raise WrongType for a callback that cannot be called."""
+    for name, callback in (("on_output", on_output), ("on_input", on_input)):
+        if callback is not None and not callable(callback):
+            raise WrongType(f"{name} must be a function, not {type(callback).__name__}")
+
+
+async def ask(execution: Execution, event: InputWanted, answer: Callable[[str], None]) -> None:
+    """Get the line of input that a cell waits for. When the caller's function raises, the cell is interrupted."""
+    if execution.on_input is None:
+        answer("")  # A kernel that asks although it was told that nobody answers.
+        return
+    try:
+        line = await _line(execution.on_input, event)
+        if not isinstance(line, str):
+            raise WrongType(f"on_input must return a string, not {type(line).__name__}")
+    except Exception as error:
+        execution.trouble = error
+        execution.stop.request("cancel")
+    else:
+        answer(line)
+
+
+async def _line(on_input: OnInput, event: InputWanted) -> Any:
+    if inspect.iscoroutinefunction(on_input):
+        return await on_input(event.prompt, event.password)
+    line = await _in_thread(lambda: on_input(event.prompt, event.password))
+    return await line if inspect.isawaitable(line) else line
+
+
+async def _in_thread(function: Callable[[], Any]) -> Any:
+    """Call a function that may block for ever, such as `input`, in a thread that nobody will wait for."""
+    loop, answer = asyncio.get_running_loop(), asyncio.get_running_loop().create_future()
+
+    def settle(value: Any, error: BaseException | None) -> None:
+        if not answer.done():
+            answer.set_result(value) if error is None else answer.set_exception(error)
+
+    def call() -> None:
+        value, raised = None, None
+        try:
+            value = function()
+        except BaseException as error:
+            raised = error if isinstance(error, Exception) else RuntimeError(f"on_input raised {error!r}")
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(settle, value, raised)
+
+    threading.Thread(target=call, name="kernel-exec-input", daemon=True).start()
+    return await answer

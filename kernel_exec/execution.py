@@ -1,0 +1,268 @@
+"""One call on its way: when it must stop, what it has shown so far, and its result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+from kernel_exec.errors import InvalidArgument, ResultNotReady
+from kernel_exec.results import ExecutionResult, Output
+from kernel_exec.settings import checked_seconds
+from kernel_exec.wire.cell import Cell
+
+StopReason = Literal["timeout", "lifetime", "cancel", "close"]
+OnOutput = Callable[[Output], object]
+OnInput = Callable[[str, bool], "str | Awaitable[str]"]
+
+
+class Stop:
+    """The deadline of a cell, and everybody else's wish that it should end.
+
+    Args:
+        timeout: seconds from `arm`; None for no deadline.
+    """
+
+    def __init__(self, timeout: float | None) -> None:
+        self.timeout = timeout
+        self.reason: StopReason | None = None
+        self.kill = False
+        self._loop = asyncio.get_running_loop()
+        self._deadline: float | None = None
+        self._last = float("inf")
+        self._timer: asyncio.TimerHandle | None = None
+        self._wanted: asyncio.Future[None] = self._loop.create_future()
+        self._kill_wanted: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def wanted(self) -> asyncio.Future[None]:
+        """Done when the cell should end; `reason` says why."""
+        return self._wanted
+
+    @property
+    def kill_wanted(self) -> asyncio.Future[None]:
+        """Done when there is no more time for an interrupt."""
+        return self._kill_wanted
+
+    def arm(self, last: float | None) -> None:
+        """Start the clock. `last` is the end of the session, in the loop's time, which nothing extends."""
+        self._last = float("inf") if last is None else last
+        if self.timeout is not None:
+            self._deadline = self._loop.time() + self.timeout
+        self._set_timer()
+
+    def disarm(self) -> None:
+        """Stop the clock."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def extend(self, seconds: float) -> None:
+        """Move the deadline away by `seconds`; nothing happens where there is none, or when it has passed."""
+        if self.timeout is not None:
+            self.timeout += seconds
+        if self._deadline is not None:
+            self._deadline += seconds
+            self._set_timer()
+
+    def request(self, reason: StopReason, *, kill: bool = False) -> None:
+        """Ask for the end of the cell; the first reason stays, a later `kill` hurries it."""
+        self.kill = self.kill or kill
+        if kill and not self._kill_wanted.done():
+            self._kill_wanted.set_result(None)
+        if not self._wanted.done():
+            self.reason = reason
+            self._wanted.set_result(None)
+
+    def _set_timer(self) -> None:
+        self.disarm()
+        deadline = float("inf") if self._deadline is None else self._deadline
+        reason: StopReason = "timeout" if deadline <= self._last else "lifetime"
+        at = min(deadline, self._last)
+        if at < float("inf"):
+            self._timer = self._loop.call_at(at, self.request, reason)
+
+
+class Execution:
+    """A cell that was submitted: waiting in the queue, running, or ended.
+
+    Made by `AsyncExecutor.submit`.
+    """
+
+    def __init__(
+        self, code: str, timeout: float | None, *, on_input: OnInput | None = None, watched: bool = False
+    ) -> None:
+        self.code = code
+        self.on_input = on_input
+        self.stop = Stop(timeout)
+        self.cell: Cell | None = None
+        self.trouble: BaseException | None = None
+        """What a callback of the caller's raised; the call ends with it."""
+        self._ended: asyncio.Future[ExecutionResult] = asyncio.get_running_loop().create_future()
+        # An executor that is closed abruptly leaves exceptions here that nobody may ever ask for.
+        self._ended.add_done_callback(_retrieve)
+        self._feed = Feed() if watched else None
+
+    @property
+    def done(self) -> bool:
+        """True when it has ended."""
+        return self._ended.done()
+
+    async def result(self, timeout: float | None = None) -> ExecutionResult:
+        """Wait for the end and return the result.
+
+        Cancelling the wait does not cancel the cell.
+
+        Args:
+            timeout: seconds to wait; None to wait as long as it takes.
+
+        Raises:
+            ResultNotReady: it did not end in that time; it goes on.
+        """
+        seconds = checked_seconds("timeout", timeout) if timeout != 0 else 0.0
+        done, _ = await asyncio.wait((self._ended,), timeout=seconds)
+        if not done:
+            raise ResultNotReady(f"the cell did not end within {timeout} s; it goes on: wait again, or cancel() it")
+        return self._ended.result()
+
+    def outputs(self) -> list[Output]:
+        """Return the outputs so far, as nbformat dictionaries."""
+        if self._ended.done() and not self._ended.exception():
+            return list(self._ended.result().outputs)
+        return self.cell.outputs.snapshot() if self.cell else []
+
+    def cancel(self) -> asyncio.Future[ExecutionResult]:
+        """Interrupt the cell, or take it out of the queue; kill its kernel when it does not obey.
+
+        Returns:
+            An awaitable for the result; the cancelling goes on whether it is awaited or not.
+        """
+        self.stop.request("cancel")
+        ended = asyncio.shield(self._ended)
+        ended.add_done_callback(_retrieve)
+        return ended
+
+    def extend(self, seconds: float) -> asyncio.Future[None]:
+        """Give the cell more time: `seconds` are added to its deadline, at once.
+
+        Raises:
+            InvalidArgument: seconds is not a number above zero, or the deadline has passed already.
+        """
+        more = checked_seconds("seconds", seconds)
+        if more is None:
+            raise InvalidArgument("seconds must be a finite number: a deadline cannot be taken away, only moved")
+        if self.done or self.stop.wanted.done():
+            raise InvalidArgument("the cell has ended, or is being stopped: there is nothing left to extend")
+        self.stop.extend(more)
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+    # What follows is for the executor that runs it.
+
+    def ended_result(self) -> ExecutionResult:
+        """Return the result of an execution that is done, or raise what it ended with."""
+        return self._ended.result()
+
+    @property
+    def feed(self) -> Feed:
+        """The outputs as they arrive; only for an execution that is watched."""
+        if self._feed is None:
+            raise RuntimeError("this execution is not watched")
+        return self._feed
+
+    async def settled(self) -> None:
+        """Wait for the end without asking how it went."""
+        await asyncio.wait((self._ended,))
+
+    def show(self, item: Output) -> None:
+        """Pass an output on to whoever watches."""
+        if self._feed is not None:
+            self._feed.put(item)
+
+    def finish(self, result: ExecutionResult) -> None:
+        """Set the result; where a callback of the caller's raised, its exception takes the place of the result."""
+        if self.trouble is not None:
+            self.fail(self.trouble)
+            return
+        if not self._ended.done():
+            self._ended.set_result(result)
+        self._close()
+
+    def fail(self, error: BaseException) -> None:
+        """End with an exception: there is no result, or a callback of the caller's raised."""
+        if not self._ended.done():
+            self._ended.set_exception(error)
+        self._close()
+
+    def _close(self) -> None:
+        self.stop.disarm()
+        if self._feed is not None:
+            self._feed.close()
+
+
+def _retrieve(ended: asyncio.Future[ExecutionResult]) -> None:
+    """Mark the exception as seen: whoever asks for the result gets it, and nobody has to."""
+    if not ended.cancelled():
+        ended.exception()
+
+
+class Feed:
+    """Outputs between the kernel's reader, which never waits, and a consumer, which may be slow.
+
+    What it holds is bounded: a cell's outputs are bounded before they come here, and while nobody takes them, pieces
+    of one stream are joined and an update replaces the update before it.
+    """
+
+    def __init__(self) -> None:
+        self._items: deque[dict[str, Any]] = deque()
+        self._text: list[str] = []
+        self._name = ""
+        self._updates: dict[str, Output] = {}  # updates not yet taken, by display id
+        self._more = asyncio.Event()
+        self._closed = False
+
+    def put(self, item: Output) -> None:
+        """Add an output."""
+        if item["output_type"] == "update_display_data":
+            display_id = item["transient"]["display_id"]
+            if pending := self._updates.get(display_id):
+                pending.update(item)
+                return
+            self._updates[display_id] = item = dict(item)
+        is_text = item["output_type"] == "stream"
+        if not is_text or item["name"] != self._name:
+            self._flush()
+        if is_text:
+            self._name = item["name"]
+            self._text.append(item["text"])
+        else:
+            self._items.append(item)
+        self._more.set()
+
+    def close(self) -> None:
+        """No more will come."""
+        self._closed = True
+        self._more.set()
+
+    async def get(self) -> Output | None:
+        """Return the next output, or None when all have been taken and no more will come."""
+        while not self._items:
+            self._flush()
+            if self._items:
+                break
+            if self._closed:
+                return None
+            self._more.clear()
+            await self._more.wait()
+        item = self._items.popleft()
+        if item["output_type"] == "update_display_data":
+            del self._updates[item["transient"]["display_id"]]
+        return item
+
+    def _flush(self) -> None:
+        if self._text:
+            self._items.append({"output_type": "stream", "name": self._name, "text": "".join(self._text)})
+            self._text.clear()
+        self._name = ""

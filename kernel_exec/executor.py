@@ -1,0 +1,453 @@
+"""The executor: one live kernel, a queue of calls in front of it, and the notebook of what happened.
+
+The way of a cell is `_perform`: wait for its turn, make sure of a kernel, run, judge, record, answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+import uuid
+from collections.abc import Coroutine
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from kernel_exec import outcome
+from kernel_exec.callbacks import ask, check_callbacks
+from kernel_exec.errors import ExecutorClosed
+from kernel_exec.execution import Execution, OnInput, OnOutput
+from kernel_exec.home import Home
+from kernel_exec.kernels.host import HostKernel, checked_kernel
+from kernel_exec.outcome import Verdict
+from kernel_exec.pictures import images_of
+from kernel_exec.recording import markdown_cell
+from kernel_exec.results import ExecutionResult
+from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe
+from kernel_exec.session import Ending, Session
+from kernel_exec.settings import DEFAULT, PathLike, Timeout, checked_code, checked_settings, checked_timeout
+from kernel_exec.stream import Stream
+from kernel_exec.wire.cell import Cell
+from kernel_exec.wire.conversation import Changed, Event, InputWanted, Shown
+from kernel_exec.wire.widgets import Widgets
+from kernel_exec.worker import Worker
+
+
+class AsyncExecutor:
+    """Runs code in one live kernel, keeps its state across calls, and writes the session down as a notebook.
+
+    `async with AsyncExecutor() as ex:` starts it and closes it; without `with`, the first call starts it and
+    `close` is up to you. All calls go through one queue, in the order in which they were made.
+
+    Args:
+        kernel: where and how the kernel runs; None for `HostKernel()`, a Python kernel on this machine.
+        workdir: the kernel's working directory, made when it is missing; None for a temporary one, which goes
+            at `close`.
+        notebook: the recording. None for `session.ipynb` in the work directory; False to record nothing. A file
+            that is there already is kept under another name.
+        timeout: seconds that a cell may run, unless its call says otherwise; None for no bound.
+        lifetime: seconds that the session may last; then it is closed. None for no bound.
+        name: a name for people, in the recording.
+
+    Raises:
+        InvalidArgument, WrongType: an argument cannot work.
+    """
+
+    def __init__(
+        self,
+        kernel: HostKernel | None = None,
+        *,
+        workdir: PathLike | None = None,
+        notebook: PathLike | Literal[False] | None = None,
+        timeout: float | None = 60.0,
+        lifetime: float | None = None,
+        name: str | None = None,
+    ) -> None:
+        self._kernel = checked_kernel(kernel)
+        self._settings = checked_settings(workdir, notebook, timeout, lifetime, name)
+        self._home = Home(self._settings)
+        self._worker = Worker()
+        self._scribe = Scribe(self._home.notebook, self._home.pictures, self._worker, self._clean_up_later)
+        self._pid = os.getpid()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._turn = asyncio.Lock()
+        self._session: Session | None = None
+        self._widgets = Widgets()
+        self._metadata: dict[str, Any] = {}
+        self._starting: asyncio.Task[Session] | None = None
+        self._opened = False
+        self._closing: asyncio.Task[None] | None = None
+        self._closed_because = ""
+        self._last: float | None = None
+        self._expiry: asyncio.TimerHandle | None = None
+        self._calls: dict[Execution, asyncio.Task[None]] = {}
+        self._running: Execution | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # Running code
+
+    async def execute(
+        self,
+        code: str,
+        *,
+        timeout: Timeout = DEFAULT,
+        on_output: OnOutput | None = None,
+        on_input: OnInput | None = None,
+    ) -> ExecutionResult:
+        """Run one cell to its end. Never raises for what the code did: that is in the result.
+
+        Cancelling the waiting task interrupts the cell; the kernel and its state stay.
+
+        Args:
+            code: the cell, sent as it is.
+            timeout: seconds that it may run; None for no bound; the executor's own when not given.
+            on_output: called with each output as it arrives: an nbformat output, or a change to earlier ones
+                (see `stream`). When it raises, the cell is interrupted and the exception comes out here.
+            on_input: called with prompt and password flag when the code calls `input()`; returns the line, or
+                an awaitable of it. Without it, `input()` is an error in the code, at once.
+
+        Raises:
+            ExecutorClosed: the executor is closed, or of another process.
+            KernelStartError: a fresh kernel was needed and could not be started.
+            RecordingError: the notebook cannot be begun.
+            InvalidArgument, WrongType: an argument cannot work.
+        """
+        check_callbacks(on_output, on_input)
+        execution = self._submit(code, timeout, on_input, watched=on_output is not None)
+        async with Stream(execution) as stream:
+            return await stream.fold(on_output)
+
+    async def submit(self, code: str, *, timeout: Timeout = DEFAULT, on_input: OnInput | None = None) -> Execution:
+        """Run a cell in the background; return at once. Arguments and errors as for `execute`."""
+        check_callbacks(None, on_input)
+        return self._submit(code, timeout, on_input, watched=False)
+
+    def stream(self, code: str, *, timeout: Timeout = DEFAULT, on_input: OnInput | None = None) -> Stream:
+        """Run a cell and iterate over its outputs as they arrive; the last item is the ExecutionResult.
+
+        Items are nbformat outputs; text comes in pieces. A change to what was shown before is a dictionary whose
+        `output_type` is "update_display_data" (`data`, `metadata`, `transient`) or "clear_output" (`wait`).
+        Closing the iterator early interrupts the cell. Arguments and errors as for `execute`.
+        """
+        check_callbacks(None, on_input)
+        return Stream(self._submit(code, timeout, on_input, watched=True))
+
+    async def interrupt(self) -> None:
+        """Interrupt the running cell, as the stop button of a notebook does; nothing happens when none runs."""
+        self._check_usable()
+        if self._session is not None:
+            await self._session.interrupt()
+
+    async def restart(self) -> ExecutionResult:
+        """End the kernel and start a fresh one: all variables are lost, and the result and the recording say so.
+
+        The running cell is interrupted, and calls in the queue are cancelled.
+
+        Raises:
+            ExecutorClosed: the executor is closed.
+            KernelStartError: no fresh kernel could be started.
+        """
+        self._check_usable()
+        for execution in tuple(self._calls):
+            execution.stop.request("cancel")
+        async with self._turn:
+            await self._open()
+            return await self._restart()
+
+    # Life
+
+    async def start(self) -> Self:
+        """Start the kernel and the recording; nothing happens when they are started.
+
+        Raises:
+            ExecutorClosed: the executor is closed.
+            UnknownKernel, KernelStartError: the kernel cannot be started.
+            RecordingError: the notebook cannot be written where it should be.
+        """
+        self._check_usable()
+        async with self._turn:
+            await self._open()
+        return self
+
+    async def close(self) -> None:
+        """End the kernel, finish the recording, remove what is temporary; idempotent.
+
+        A running cell is killed, and its result says so; calls in the queue end as "aborted".
+
+        Raises:
+            RecordingError: cells could not be written; the message says where they were saved instead.
+        """
+        if self._pid != os.getpid():
+            return
+        if self._closing is None:
+            self._closed_because = self._closed_because or "it was closed"
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def __aenter__(self) -> Self:
+        try:
+            return await self.start()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def notebook_path(self) -> Path | None:
+        """The recording; None when nothing is recorded."""
+        return self._scribe.path
+
+    @property
+    def workdir(self) -> Path:
+        """The kernel's working directory."""
+        return self._home.workdir
+
+    @property
+    def is_alive(self) -> bool:
+        """True when the kernel runs."""
+        return self._closing is None and self._session is not None and not self._session.died.done()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closing else "alive" if self.is_alive else "open" if self._opened else "not started"
+        return f"{type(self).__name__}({self._settings.name or self._kernel.kernel_name!r}, {state})"
+
+    # The way of a cell
+
+    def _submit(self, code: str, timeout: Timeout, on_input: OnInput | None, *, watched: bool) -> Execution:
+        self._check_usable()
+        seconds = checked_timeout(timeout, self._settings.timeout)
+        execution = Execution(checked_code(code), seconds, on_input=on_input, watched=watched)
+        task = asyncio.ensure_future(self._perform(execution))
+        self._calls[execution] = task
+        task.add_done_callback(lambda _: self._calls.pop(execution, None))
+        return execution
+
+    async def _perform(self, execution: Execution) -> None:
+        try:
+            async with self._turn:
+                execution.finish(await self._answer(execution))
+        except BaseException as error:
+            execution.fail(error)
+            if not isinstance(error, Exception):
+                raise
+
+    async def _answer(self, execution: Execution) -> ExecutionResult:
+        """Run one cell in the kernel that is there; the result is in the recording when this returns."""
+        if execution.stop.wanted.done():
+            return _result(outcome.never_ran(execution.stop))
+        await self._open()
+        session = await self._live()
+        cell_id = uuid.uuid4().hex[:8]
+        start = time.monotonic()
+        if session.died.done():
+            execution.cell = Cell(cell_id, execution.code, "")
+            ending = Ending((), await session.bury(), None, None)
+        else:
+            ending = await self._run(session, execution, cell_id)
+        duration = time.monotonic() - start
+        assert execution.cell is not None
+        verdict = outcome.verdict_of(execution.cell, ending, execution.stop, interrupted=session.interrupted)
+        if not verdict.state_preserved and not self._closed_because:
+            self._revive(session)
+        return await self._recorded(execution.cell, verdict, ending, duration)
+
+    async def _run(self, session: Session, execution: Execution, cell_id: str) -> Ending:
+        self._running = execution
+        try:
+            return await session.run(execution, cell_id, last=self._last, began=self._began)
+        finally:
+            self._running = None
+
+    async def _recorded(self, cell: Cell, verdict: Verdict, ending: Ending, duration: float) -> ExecutionResult:
+        """Write the cell and its pictures down, and make the result."""
+        number = self._home.next_number()
+        outputs = [*cell.outputs.snapshot(), *verdict.extra]
+        images, picture_trouble = await self._scribe.save(images_of(outputs), f"cell-{number}")
+        cpu, peak = ending.resources()
+        facts: dict[str, Any] = {
+            "status": verdict.status,
+            "duration": round(duration, 6),
+            "cpu_seconds": cpu,
+            "peak_memory": peak,
+            "state_preserved": verdict.state_preserved,
+            "steps": list(verdict.steps),
+        }
+        await self._record_widgets()
+        trouble = await self._scribe.write(Entry(cell, {"kernel_exec": facts}, verdict.extra))
+        return _result(
+            verdict,
+            stdout=cell.outputs.stream("stdout"),
+            stderr=cell.outputs.stream("stderr"),
+            text=outcome.text_of(outputs, verdict.error),
+            outputs=outputs,
+            images=images,
+            execution_count=cell.execution_count,
+            duration=duration,
+            cpu_seconds=cpu,
+            peak_memory=peak,
+            notes=tuple(note for note in (*cell.notes(), picture_trouble, trouble) if note),
+            truncated=cell.outputs.truncated,
+            cell_id=cell.cell_id,
+        )
+
+    def _began(self, cell: Cell) -> None:
+        self._scribe.begin(Entry(cell, {"kernel_exec": {"status": "running"}}))
+
+    def _happened(self, event: Event) -> None:
+        """The kernel's reader tells of an event; it must never wait."""
+        running = self._running
+        if isinstance(event, Shown) and running is not None and event.cell is running.cell:
+            running.show(event.item)
+            self._scribe.changed(event.cell, RUNNING_INTERVAL)
+        elif isinstance(event, Changed):
+            self._scribe.changed(event.cell)
+        elif isinstance(event, InputWanted) and running is not None and self._session is not None:
+            self._background(ask(running, event, self._session.answer))
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # The kernel
+
+    async def _open(self) -> None:
+        """Start what is not started; the caller has the turn."""
+        self._check_usable()
+        if self._opened:
+            return
+        loop = asyncio.get_running_loop()
+        session = await self._live()
+        await self._scribe.open(self._describe(session))
+        self._opened = True
+        if self._settings.lifetime is not None:
+            self._last = loop.time() + self._settings.lifetime
+            self._expiry = loop.call_at(self._last, self._expire)
+
+    async def _live(self) -> Session:
+        """Return the session, waiting for one that is being started."""
+        if self._session is None:
+            self._starting = self._starting or asyncio.ensure_future(self._start_session())
+            await asyncio.wait((self._starting,))
+            self._check_usable()  # `close` may have come in between
+            starting, self._starting = self._starting, None
+            self._session = starting.result()
+        return self._session
+
+    async def _start_session(self, old: Session | None = None) -> Session:
+        try:
+            self._home.make()
+            return await Session.start(
+                self._kernel,
+                cwd=self._home.workdir,
+                cleanup=self._home.cleanup,
+                widgets=self._widgets,
+                on_event=self._happened,
+            )
+        finally:
+            # Not before: the old supervisor would clean up if this process died in between.
+            if old is not None:
+                await old.stop()
+
+    def _revive(self, dead: Session) -> None:
+        """Start a fresh kernel in the background: the next call waits for it."""
+        self._session = None
+        self._starting = asyncio.ensure_future(self._start_session(dead))
+        self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    async def _restart(self) -> ExecutionResult:
+        already_lost = self._session is None
+        session = await self._live()
+        if not already_lost:
+            self._revive(session)
+            session = await self._live()
+        await self._scribe.set_metadata(self._describe(session))
+        text = "Kernel restarted: all variables are lost."
+        facts = {"kernel_exec": {"event": "restart", "state_preserved": already_lost}}
+        cell_id = uuid.uuid4().hex[:8]
+        trouble = await self._scribe.write_cell(markdown_cell(cell_id, f"**{text}**", facts))
+        notes = (trouble,) if trouble else ()
+        return ExecutionResult("ok", text=text, state_preserved=already_lost, notes=notes, cell_id=cell_id)
+
+    def _describe(self, session: Session) -> dict[str, Any]:
+        """Return the notebook's metadata."""
+        self._metadata = {
+            "kernelspec": session.kernel.kernelspec,
+            "language_info": session.info.get("language_info", {}),
+            "kernel_exec": {"name": self._settings.name} if self._settings.name else {},
+        }
+        return self._metadata
+
+    async def _record_widgets(self) -> None:
+        if self._widgets.changed:
+            self._widgets.changed = False
+            await self._scribe.set_metadata({**self._metadata, "widgets": self._widgets.as_metadata()})
+
+    def _clean_up_later(self, path: Path) -> None:
+        self._home.cleanup.append(path)
+        if self._session is not None:
+            self._session.kernel.add_cleanup(path)
+
+    # The end
+
+    def _check_usable(self) -> None:
+        if self._pid != os.getpid():
+            raise ExecutorClosed(
+                "this executor was made before a fork and belongs to the parent process: make one in this process"
+            )
+        if self._closed_because:
+            raise ExecutorClosed(f"this executor is closed, because {self._closed_because}: make a new one")
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop and self._loop is not None:
+            raise ExecutorClosed("this executor belongs to another event loop: make one in this loop, or use Executor")
+        self._loop = loop
+
+    def _expire(self) -> None:
+        """The lifetime is over: a running cell is being stopped by its own clock; then everything is."""
+        self._closed_because = self._closed_because or f"its lifetime of {self._settings.lifetime:g} s is over"
+        self._background(self._close_after_cell())
+
+    async def _close_after_cell(self) -> None:
+        async with self._turn:
+            pass
+        await self.close()
+
+    async def _close(self) -> None:
+        if self._expiry is not None:
+            self._expiry.cancel()
+        for execution in tuple(self._calls):
+            execution.stop.request("close", kill=True)
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.wait((self._starting,))
+            if not self._starting.cancelled() and not self._starting.exception():
+                self._session = self._starting.result()
+        if self._calls:
+            await asyncio.wait(tuple(self._calls.values()))
+        for task in tuple(self._tasks):
+            task.cancel()
+        try:
+            if self._session is not None:
+                await self._session.stop()
+        finally:
+            try:
+                await self._record_widgets()
+                await self._scribe.close()
+            finally:
+                await self._worker.run(self._home.remove)
+                self._worker.close()
+
+
+def _result(verdict: Verdict, **more: Any) -> ExecutionResult:
+    return ExecutionResult(
+        verdict.status,
+        error=verdict.error,
+        state_preserved=verdict.state_preserved,
+        steps=verdict.steps,
+        **more,
+    )

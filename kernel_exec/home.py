@@ -1,0 +1,54 @@
+"""Where a session lives on disk: its work directory, its notebook, its pictures."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+
+from kernel_exec.errors import KernelStartError
+from kernel_exec.settings import SessionSettings
+
+
+class Home:
+    """The paths of one session.
+
+    Attributes:
+        workdir: the kernel's working directory.
+        notebook: the recording, or None.
+        pictures: the folder for the pictures that cells display.
+        cleanup: what is removed when this process ends without closing the session.
+    """
+
+    def __init__(self, settings: SessionSettings) -> None:
+        self._temporary = settings.workdir is None
+        self.workdir = settings.workdir or Path(tempfile.gettempdir()) / f"kernel-exec-{uuid.uuid4().hex[:12]}"
+        self.notebook = None if settings.notebook is False else settings.notebook or self.workdir / "session.ipynb"
+        home = self.notebook or self.workdir / "session.ipynb"
+        self.pictures = home.with_name(f"{home.stem}_files")
+        self.cleanup: list[Path] = [self.workdir] if self._temporary else []
+        self._number = 0
+
+    def make(self) -> None:
+        """Make the work directory where it is missing.
+
+        Raises:
+            KernelStartError: it cannot be made.
+        """
+        try:
+            self.workdir.mkdir(mode=0o700 if self._temporary else 0o777, parents=True, exist_ok=True)
+        except OSError as error:
+            raise KernelStartError(
+                f"the work directory {str(self.workdir)!r} cannot be made ({error.strerror}): name another workdir"
+            ) from error
+
+    def next_number(self) -> int:
+        """Return the number of the next cell of the session: execution counts start again with a fresh kernel."""
+        self._number += 1
+        return self._number
+
+    def remove(self) -> None:
+        """Remove what is temporary."""
+        if self._temporary:
+            shutil.rmtree(self.workdir, ignore_errors=True)

@@ -1,0 +1,253 @@
+"""One kernel from its start to its end, and the cells that run in it.
+
+The way of a cell, DESIGN.md section 2: `run` sends it, waits for its end, and ends it when it must. Every step is
+bounded: interrupt, a short grace, kill.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kernel_exec.errors import KernelStartError
+from kernel_exec.execution import Execution
+from kernel_exec.kernels.host import HostKernel
+from kernel_exec.kernels.kernel import Death, Kernel, Usage
+from kernel_exec.wire.cell import Cell
+from kernel_exec.wire.channels import Channels
+from kernel_exec.wire.conversation import Conversation, Event, Finished, InputWanted
+from kernel_exec.wire.messages import BadMessage, Message
+from kernel_exec.wire.widgets import Widgets
+
+START_TIMEOUT = 60.0
+GRACE = 2.0
+"""Seconds that an interrupted cell has to end."""
+REPEAT = 1.0
+"""Seconds after which the interrupt is repeated: one that meets `os.system` at the wrong moment is lost."""
+EXIT_TIMEOUT = 3.0
+"""Seconds that a kernel has to end after the code asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a cell came to its end.
+
+    Attributes:
+        steps: what was needed: "interrupt", "kill".
+        death: how the kernel died, when it did.
+        before: the kernel's use of resources before the cell, when known.
+        after: the same after it.
+    """
+
+    steps: tuple[str, ...]
+    death: Death | None
+    before: Usage | None
+    after: Usage | None
+
+    def resources(self) -> tuple[float | None, int | None]:
+        """CPU seconds of the cell and its peak of memory in bytes, as far as they are known."""
+        if self.before is None or self.after is None:
+            return None, None
+        return max(0.0, self.after.cpu_seconds - self.before.cpu_seconds), self.after.peak_memory
+
+
+class Session:
+    """A running kernel and the conversation with it. Made by `Session.start`."""
+
+    def __init__(self, kernel: Kernel, widgets: Widgets, on_event: Callable[[Event], None]) -> None:
+        self.kernel = kernel
+        self.info: dict[str, Any] = {}
+        self.interrupted = False
+        self.refused: dict[str, int] = {}
+        """Messages that were refused, counted by reason."""
+        self._on_event = on_event
+        self._conversation = Conversation(widgets)
+        self._channels = Channels(kernel.connection, self._receive, self._refuse)
+        self._running: Cell | None = None
+        self._finished: asyncio.Future[None] | None = None
+
+    @classmethod
+    async def start(
+        cls,
+        settings: HostKernel,
+        *,
+        cwd: Path,
+        cleanup: Sequence[Path],
+        widgets: Widgets,
+        on_event: Callable[[Event], None],
+    ) -> Session:
+        """Start a kernel and wait until it answers.
+
+        Args:
+            settings: what kind of kernel, and how.
+            cwd: its working directory.
+            cleanup: what is removed if this process ends without stopping it.
+            widgets: follows the widgets of the kernel.
+            on_event: told of what happens, on the loop; must not wait.
+
+        Raises:
+            UnknownKernel, KernelStartError: there is no such kernel; it died, or did not answer in time.
+        """
+        deadline = asyncio.get_running_loop().time() + START_TIMEOUT
+        kernel = await Kernel.start(settings, cwd=cwd, cleanup=cleanup, deadline=deadline)
+        try:
+            session = cls(kernel, widgets, on_event)
+            await session._ready(deadline)
+        except BaseException:
+            await kernel.kill()
+            raise
+        return session
+
+    @property
+    def died(self) -> asyncio.Future[Death]:
+        """Done when the kernel's process has ended."""
+        return self.kernel.died
+
+    async def run(
+        self, execution: Execution, cell_id: str, *, last: float | None, began: Callable[[Cell], None]
+    ) -> Ending:
+        """Run a cell to its end, whatever it takes.
+
+        Args:
+            execution: the call.
+            cell_id: id of its cell in the recording.
+            last: the end of the session, in the loop's time.
+            began: called with the cell when its request is about to be sent.
+        """
+        before = self.kernel.usage()
+        self.kernel.reset_peak()
+        self.interrupted = False
+        self._finished = asyncio.get_running_loop().create_future()
+        self._channels.execute(
+            execution.code,
+            cell_id,
+            allow_stdin=execution.on_input is not None,
+            begin=lambda msg_id: self._begin(execution, Cell(cell_id, execution.code, msg_id), began),
+        )
+        execution.stop.arm(last)
+        try:
+            steps = await self._end(execution, self._finished)
+        finally:
+            execution.stop.disarm()
+        after = self.kernel.usage()
+        # A kernel that dies right after a cell that ended well is found dead by the next call, like any other.
+        cell = execution.cell
+        lost = self.died.done() and not (cell and cell.finished and not cell.asks_exit)
+        death = await self.bury() if lost else None
+        self._running = self._finished = None
+        return Ending(steps, death, before, after)
+
+    async def interrupt(self) -> None:
+        """Interrupt the running cell; nothing happens when there is none."""
+        if self._running is None or self._running.finished:
+            return
+        self.interrupted = True
+        if self.kernel.interrupt_mode == "message":
+            self._channels.send("control", "interrupt_request", {})
+            return
+        await self.kernel.interrupt()
+        if not self.kernel.ours and not self.died.done():
+            # A stock ipykernel that awaits something only notices the signal when its loop wakes up.
+            self._conversation.alias(self._channels.send("shell", "kernel_info_request", {}))
+
+    def answer(self, line: str) -> None:
+        """Answer the request for input."""
+        if not self.died.done():
+            self._channels.send("stdin", "input_reply", {"status": "ok", "value": line})
+
+    async def stop(self) -> None:
+        """End the kernel and leave nothing behind; idempotent."""
+        self._channels.close()
+        await self.kernel.stop()
+
+    async def _ready(self, deadline: float) -> None:
+        ready = asyncio.ensure_future(self._channels.ready())
+        try:
+            timeout = deadline - asyncio.get_running_loop().time()
+            await asyncio.wait((ready, self.died), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if self.died.done():
+                raise KernelStartError(_start_failure(self.died.result(), self.kernel.last_words()))
+            if not ready.done():
+                raise KernelStartError(
+                    f"the kernel did not answer within {START_TIMEOUT:.0f} s: start it by hand to see what it says"
+                )
+            self.info = ready.result()
+        except BaseException:
+            ready.cancel()
+            self._channels.close()
+            raise
+
+    def _begin(self, execution: Execution, cell: Cell, began: Callable[[Cell], None]) -> None:
+        self._running = execution.cell = cell
+        self._conversation.begin(cell)
+        began(cell)
+
+    async def _end(self, execution: Execution, finished: asyncio.Future[None]) -> tuple[str, ...]:
+        """Wait for the end of the cell, and bring it about when it must end; return the steps taken."""
+        steps: tuple[str, ...] = ()
+        over = (finished, self.died)
+        await asyncio.wait((*over, execution.stop.wanted), return_when=asyncio.FIRST_COMPLETED)
+        if not _any_done(over) and not execution.stop.kill:
+            steps = ("interrupt",)
+            await self._interrupt_and_wait(over, execution.stop.kill_wanted)
+        if not _any_done(over):
+            steps = (*steps, "kill")
+            await self.kernel.kill()
+        elif self._running is not None and self._running.asks_exit:
+            await self._exit()
+        return steps
+
+    async def _interrupt_and_wait(self, over: tuple[asyncio.Future[Any], ...], hurry: asyncio.Future[None]) -> None:
+        for seconds in (REPEAT, GRACE - REPEAT):
+            await self.interrupt()
+            done, _ = await asyncio.wait((*over, hurry), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                return
+
+    async def _exit(self) -> None:
+        """The code asked the kernel to end: it has answered, and ends a moment later."""
+        await asyncio.wait((self.died,), timeout=EXIT_TIMEOUT)
+        if not self.died.done():
+            await self.kernel.kill()
+
+    async def bury(self) -> Death:
+        """Wait for the end of a dying kernel, and take what it had put out and not yet delivered."""
+        death = await self.died
+        self._channels.drain()
+        seen = set(self._channels.seen)
+        self._channels.close()
+        for message in self.kernel.last_words():
+            if message.msg_id not in seen:
+                self._receive_checked(message)
+        return death
+
+    def _receive_checked(self, message: Message) -> None:
+        try:
+            self._receive(message)
+        except BadMessage as error:
+            self._refuse(str(error))
+
+    def _receive(self, message: Message) -> None:
+        for event in self._conversation.receive(message):
+            if isinstance(event, Finished) and event.cell is self._running and self._finished is not None:
+                if not self._finished.done():
+                    self._finished.set_result(None)
+            elif isinstance(event, InputWanted) and event.cell is not self._running:
+                continue
+            self._on_event(event)
+
+    def _refuse(self, reason: str) -> None:
+        self.refused[reason] = self.refused.get(reason, 0) + 1
+
+
+def _any_done(futures: Sequence[asyncio.Future[Any]]) -> bool:
+    return any(future.done() for future in futures)
+
+
+def _start_failure(death: Death, words: Sequence[Message]) -> str:
+    said = "".join(str(message.content.get("text", "")) for message in words if message.msg_type == "stream").strip()
+    tail = f"; it said:\n{said[-2000:]}" if said else "; run `python -m ipykernel` in its environment to see why"
+    return f"the kernel could not be started: {death.reason}{tail}"

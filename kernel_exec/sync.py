@@ -1,0 +1,240 @@
+"""The same executor for synchronous code: every call goes through one portal thread into the asynchronous core."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import weakref
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from kernel_exec import execution as core
+from kernel_exec.callbacks import check_callbacks
+from kernel_exec.errors import KernelExecError
+from kernel_exec.execution import OnInput, OnOutput
+from kernel_exec.executor import AsyncExecutor
+from kernel_exec.kernels.host import HostKernel
+from kernel_exec.portal import Portal
+from kernel_exec.results import ExecutionResult, Output
+from kernel_exec.settings import DEFAULT, PathLike, Timeout
+from kernel_exec.stream import Stream as AsyncStream
+
+
+class Execution:
+    """A cell that was submitted. Made by `Executor.submit`; see `kernel_exec.AsyncExecutor.submit`."""
+
+    def __init__(self, executor: Executor, execution: core.Execution) -> None:
+        self._executor = executor  # kept: an executor that nobody refers to is closed
+        self._core = execution
+
+    @property
+    def done(self) -> bool:
+        """True when it has ended."""
+        return self._core.done
+
+    def result(self, timeout: float | None = None) -> ExecutionResult:
+        """Wait for the end and return the result; after `timeout` seconds raise ResultNotReady."""
+        if self._core.done:
+            return self._core.ended_result()
+        return self._executor._portal.call(lambda: self._core.result(timeout))
+
+    def outputs(self) -> list[Output]:
+        """Return the outputs so far, as nbformat dictionaries."""
+
+        async def outputs() -> list[Output]:
+            return self._core.outputs()
+
+        return list(self._core.ended_result().outputs) if self._core.done else self._executor._portal.call(outputs)
+
+    def cancel(self) -> ExecutionResult:
+        """Interrupt the cell, or take it out of the queue; kill its kernel when it does not obey. Wait for the end."""
+
+        async def cancel() -> ExecutionResult:
+            return await self._core.cancel()
+
+        return self._core.ended_result() if self._core.done else self._executor._portal.call(cancel)
+
+    def extend(self, seconds: float) -> None:
+        """Give the cell `seconds` more, at once."""
+
+        async def extend() -> None:
+            await self._core.extend(seconds)
+
+        self._executor._portal.call(extend)
+
+
+class Stream:
+    """Iterator over the outputs of one cell; its last item is the ExecutionResult.
+
+    Leaving it early, by `close`, by `with`, by Ctrl-C, or by forgetting it, interrupts the cell.
+    """
+
+    def __init__(self, executor: Executor, stream: AsyncStream) -> None:
+        self._executor = executor  # kept: an executor that nobody refers to is closed
+        self._core = stream
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Output | ExecutionResult:
+        async def advance() -> Output | ExecutionResult | None:
+            return await anext(self._core, None)
+
+        try:
+            item = self._executor._portal.call(advance)
+        except BaseException:
+            self.close()
+            raise
+        if item is None:
+            raise StopIteration
+        return item
+
+    def close(self) -> None:
+        """Interrupt the cell if it has not ended, and wait for its end; idempotent."""
+        if not self._core.over:
+            self._executor._portal.call(self._core.aclose)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Executor:
+    """Runs code in one live kernel, keeps its state across calls, and writes the session down as a notebook.
+
+    The synchronous form of `AsyncExecutor`, which documents arguments and errors. It may be called from any thread,
+    also while an event loop runs there (which it then blocks); calls go through one queue, in the order in which
+    they were made. Ctrl-C interrupts the cell that is waited for, and not the session.
+    """
+
+    def __init__(
+        self,
+        kernel: HostKernel | None = None,
+        *,
+        workdir: PathLike | None = None,
+        notebook: PathLike | Literal[False] | None = None,
+        timeout: float | None = 60.0,
+        lifetime: float | None = None,
+        name: str | None = None,
+    ) -> None:
+        self._core = AsyncExecutor(
+            kernel, workdir=workdir, notebook=notebook, timeout=timeout, lifetime=lifetime, name=name
+        )
+        self._portal = Portal()
+        self._abandoned = weakref.finalize(self, _abandon, self._core, self._portal, os.getpid())
+        self._abandoned.atexit = False
+        _left_open.add(self)
+
+    def execute(
+        self,
+        code: str,
+        *,
+        timeout: Timeout = DEFAULT,
+        on_output: OnOutput | None = None,
+        on_input: OnInput | None = None,
+    ) -> ExecutionResult:
+        """Run one cell to its end; never raises for what the code did. `on_output` is called in this thread."""
+        if on_output is None:
+            return self._portal.call(lambda: self._core.execute(code, timeout=timeout, on_input=on_input))
+        check_callbacks(on_output, on_input)
+        with self.stream(code, timeout=timeout, on_input=on_input) as stream:
+            for item in stream:
+                if isinstance(item, ExecutionResult):
+                    return item
+                on_output(item)
+        raise KernelExecError("the stream of outputs ended without a result")
+
+    def submit(self, code: str, *, timeout: Timeout = DEFAULT, on_input: OnInput | None = None) -> Execution:
+        """Run a cell in the background; return at once."""
+        execution = self._portal.call(lambda: self._core.submit(code, timeout=timeout, on_input=on_input))
+        return Execution(self, execution)
+
+    def stream(self, code: str, *, timeout: Timeout = DEFAULT, on_input: OnInput | None = None) -> Stream:
+        """Run a cell and iterate over its outputs as they arrive; the last item is the ExecutionResult."""
+
+        async def stream() -> AsyncStream:
+            return self._core.stream(code, timeout=timeout, on_input=on_input)
+
+        return Stream(self, self._portal.call(stream))
+
+    def interrupt(self) -> None:
+        """Interrupt the running cell, as the stop button of a notebook does; nothing happens when none runs."""
+        self._portal.call(self._core.interrupt)
+
+    def restart(self) -> ExecutionResult:
+        """End the kernel and start a fresh one: all variables are lost, and the result and the recording say so."""
+        return self._portal.call(self._core.restart)
+
+    def start(self) -> Self:
+        """Start the kernel and the recording; nothing happens when they are started."""
+        self._portal.call(self._core.start)
+        return self
+
+    def close(self) -> None:
+        """End the kernel, finish the recording, remove what is temporary; idempotent."""
+        self._abandoned.detach()
+        _left_open.discard(self)
+        try:
+            if not self._portal.stopped:
+                self._portal.call(self._core.close)
+        finally:
+            self._portal.stop()
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def notebook_path(self) -> Path | None:
+        """The recording; None when nothing is recorded."""
+        return self._core.notebook_path
+
+    @property
+    def workdir(self) -> Path:
+        """The kernel's working directory."""
+        return self._core.workdir
+
+    @property
+    def is_alive(self) -> bool:
+        """True when the kernel runs."""
+        return self._core.is_alive
+
+    def __repr__(self) -> str:
+        return repr(self._core).removeprefix("Async")
+
+
+_left_open: weakref.WeakSet[Executor] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_left_open() -> None:
+    """Close what was never closed, so that recordings are finished and nothing is left behind."""
+    for executor in tuple(_left_open):
+        if not executor._portal.stopped:
+            executor.close()
+
+
+def _abandon(executor: AsyncExecutor, portal: Portal, pid: int) -> None:
+    """An executor was forgotten: close it in the background. Runs on whatever thread collects it, and never blocks."""
+    if pid == os.getpid():
+        portal.spawn(lambda: _close(executor, portal))
+
+
+async def _close(executor: AsyncExecutor, portal: Portal) -> None:
+    try:
+        await executor.close()
+    finally:
+        portal.stop()

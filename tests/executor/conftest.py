@@ -1,0 +1,33 @@
+"""Executors that tests share: a kernel takes half a second, and most tests need only a living one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernel_exec import Executor
+
+
+@pytest.fixture(scope="module")
+def ex(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
+    """One executor for a module; tests that harm it take `fresh`."""
+    with Executor(workdir=tmp_path_factory.mktemp("shared"), timeout=30) as executor:
+        yield executor
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Callable[..., Executor]]:
+    """Makes executors of this test's own, and closes them."""
+    made: list[Executor] = []
+
+    def make(**settings: Any) -> Executor:
+        settings.setdefault("workdir", tmp_path / f"work{len(made)}")
+        made.append(Executor(**{"timeout": 30, **settings}).start())
+        return made[-1]
+
+    yield make
+    for executor in made:
+        executor.close()

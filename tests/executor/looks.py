@@ -1,0 +1,78 @@
+"""What is there: processes, threads, descriptors, notebooks."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nbformat
+
+
+def runs(pid: int) -> bool:
+    """True when the process lives; a zombie does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+def children(pid: int | None = None) -> set[int]:
+    """Direct children of a process."""
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == (pid or os.getpid()) and fields[0] != "Z":
+            found.add(int(stat.parent.name))
+    return found
+
+
+def wait_until(what: Callable[[], Any], seconds: float = 20) -> bool:
+    """Wait for something outside this process to become true."""
+    end = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def tasks() -> int:
+    """Threads of this process as the operating system counts them, zmq's included."""
+    return len(os.listdir("/proc/self/task"))
+
+
+def python_threads() -> set[str]:
+    return {thread.name for thread in threading.enumerate()}
+
+
+def notebook(path: Path | None) -> Any:
+    """Read and validate a notebook; its bytes must be what JupyterLab would write."""
+    assert path is not None
+    text = path.read_text(encoding="utf-8")
+    read = nbformat.reads(text, as_version=4)
+    nbformat.validate(read)
+    assert nbformat.writes(read) + "\n" == text or nbformat.writes(read) == text
+    assert json.loads(text)["nbformat_minor"] == 5
+    return read
+
+
+def code_cells(path: Path | None) -> list[Any]:
+    return [cell for cell in notebook(path).cells if cell.cell_type == "code"]
+
+
+def left_over(folder: Path) -> list[str]:
+    """Files in a folder that only a running recording may have there."""
+    return sorted(path.name for path in folder.iterdir() if path.name.startswith("."))

@@ -1,0 +1,80 @@
+"""Many callers of one executor, many executors of one process: no call is mixed up, none waits for another's death."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from kernel_exec import AsyncExecutor, ExecutionResult, Executor
+from tests.executor.looks import code_cells
+
+
+def test_20_threads_on_one_executor(ex: Executor) -> None:
+    ex.execute("counter = 0")
+
+    def work(thread: int) -> list[ExecutionResult]:
+        return [ex.execute(f"counter += 1\nprint({thread}, {number})") for number in range(5)]
+
+    with ThreadPoolExecutor(20) as pool:
+        results = list(pool.map(work, range(20)))
+    for thread, mine in enumerate(results):
+        assert [result.stdout for result in mine] == [f"{thread} {number}\n" for number in range(5)]
+    assert ex.execute("counter").text == "100"
+
+
+async def test_20_tasks_on_one_executor_in_the_order_of_the_calls(tmp_path: Path) -> None:
+    async with AsyncExecutor(workdir=tmp_path) as ex:
+        await ex.execute("order = []")
+        results = await asyncio.gather(*(ex.execute(f"order.append({n}); print({n})") for n in range(20)))
+        assert [result.stdout for result in results] == [f"{n}\n" for n in range(20)]
+        assert (await ex.execute("order == list(range(20))")).text == "True"
+        recorded = [cell.source for cell in code_cells(ex.notebook_path)]
+        assert recorded[1:21] == [f"order.append({n}); print({n})" for n in range(20)]
+
+
+def test_order_of_submitted_cells(ex: Executor) -> None:
+    ex.execute("order = []")
+    executions = [ex.submit(f"order.append({n})") for n in range(20)]
+    assert all(execution.result().ok for execution in executions)
+    assert ex.execute("order == list(range(20))").text == "True"
+
+
+async def test_50_executors_in_one_process_one_of_them_dying(tmp_path: Path) -> None:
+    executors = [AsyncExecutor(workdir=tmp_path / str(number)) for number in range(50)]
+    try:
+        for start in range(0, 50, 10):
+            await asyncio.gather(*(ex.start() for ex in executors[start : start + 10]))
+        await asyncio.gather(*(ex.execute(f"me = {number}") for number, ex in enumerate(executors)))
+        victim = int((await executors[7].execute("import os; os.getpid()")).text)
+        calls = [
+            asyncio.ensure_future(ex.execute("import time; time.sleep(0.5); print(me)", timeout=None))
+            for ex in executors
+        ]
+        await asyncio.sleep(0.2)
+        os.kill(victim, signal.SIGKILL)
+        results = await asyncio.gather(*calls)
+        assert [n for n, result in enumerate(results) if not result.ok] == [7]
+        assert results[7].status == "died"
+        assert [result.stdout for n, result in enumerate(results) if n != 7] == [f"{n}\n" for n in range(50) if n != 7]
+        assert (await executors[7].execute("1")).ok
+    finally:
+        await asyncio.gather(*(ex.close() for ex in executors))
+
+
+def test_calls_from_two_threads_of_one_name(ex: Executor) -> None:
+    results = {}
+
+    def work(number: int) -> None:
+        for _ in range(5):
+            results[number] = ex.execute(f"{number}").text
+
+    threads = [threading.Thread(target=work, args=(number,), name="same") for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {0: "0", 1: "1"}

@@ -1,0 +1,214 @@
+"""The deadline ends every cell, the next call always works, and the result tells the truth about the state."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import pytest
+
+from kernel_exec import AsyncExecutor, ExecutionTimeout, Executor, InvalidArgument, ResultNotReady
+from tests.executor.looks import code_cells, wait_until
+
+# What the kernel survives, with its state...
+OBEDIENT = {
+    "a loop": "while True: pass",
+    "a sleep": "import time; time.sleep(600)",
+    "an awaiting cell": "import asyncio; await asyncio.sleep(600)",
+    "awaiting nothing": "import asyncio; await asyncio.get_running_loop().create_future()",
+    "a hanging subprocess": "import subprocess; subprocess.run(['sleep', '600'])",
+    "os.system": "import os; os.system('sleep 600')",
+    "a shell cell": "%%bash\necho on\nsleep 600",
+    "an endless print": "while True: print('x' * 100)",
+    "a joined thread": "import threading as t\nw = t.Thread(target=t.Event().wait, daemon=True)\nw.start(); w.join()",
+}
+# ... and what must be killed.
+STUBBORN = {
+    "swallows KeyboardInterrupt": "while True:\n    try:\n        while True: pass\n    except KeyboardInterrupt: pass",
+    "ignores SIGINT": "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: time.sleep(1)",
+    "blocks all signals": "import signal as s, time\ns.pthread_sigmask(s.SIG_BLOCK, range(1, 64))\ntime.sleep(600)",
+    "stuck in C": "sum(range(10**12))",
+    "swallows cancellation": (
+        "import asyncio\nwhile True:\n    try:\n        await asyncio.sleep(600)\n"
+        "    except asyncio.CancelledError: pass"
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def lasting(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    with Executor(workdir=tmp_path_factory.mktemp("deadlines"), timeout=30) as executor:
+        yield executor
+
+
+@pytest.mark.parametrize("code", OBEDIENT.values(), ids=OBEDIENT)
+def test_an_interrupt_is_enough(lasting: Executor, code: str) -> None:
+    lasting.execute("kept = 7").raise_for_error()
+    code = code if code.startswith("%%") else "print('on', flush=True)\n" + code
+    result = lasting.execute(code, timeout=1.0)
+    assert result.status == "timeout"
+    assert result.steps == ("interrupt",), result.text
+    assert result.state_preserved
+    assert result.stdout.startswith(("on\n", "x"))
+    assert "timeout of 1 s" in result.text
+    with pytest.raises(ExecutionTimeout):
+        result.raise_for_error()
+    after = lasting.execute("kept")
+    assert (after.text, after.state_preserved) == ("7", True)
+
+
+@pytest.mark.parametrize("code", STUBBORN.values(), ids=STUBBORN)
+def test_what_does_not_obey_is_killed(lasting: Executor, code: str) -> None:
+    lasting.execute("kept = 7").raise_for_error()
+    result = lasting.execute("print('on', flush=True)\nprint('unflushed')\n" + code, timeout=0.5)
+    assert result.status == "timeout"
+    assert result.steps == ("interrupt", "kill", "restart")
+    assert not result.state_preserved
+    assert result.stdout == "on\nunflushed\n"
+    assert "killed" in result.text
+    after = lasting.execute("'kept' in globals()")
+    assert (after.text, after.state_preserved) == ("False", True)
+
+
+def test_many_timeouts_in_a_row_never_reach_the_next_cell(lasting: Executor) -> None:
+    """A signal that came late would interrupt the cell after."""
+    lasting.execute("kept = 8")
+    for number in range(15):
+        lasting.execute(f"import time; time.sleep({0.01 * number})", timeout=0.07)
+        result = lasting.execute("kept")
+        assert (result.status, result.text) == ("ok", "8")
+
+
+def test_a_timeout_is_readable_in_the_notebook(lasting: Executor) -> None:
+    result = lasting.execute("import time; time.sleep(60)", timeout=0.5)
+    (cell,) = [cell for cell in code_cells(lasting.notebook_path) if cell.id == result.cell_id]
+    assert cell.metadata.kernel_exec.status == "timeout"
+    assert cell.outputs[-1].ename == "ExecutionTimeout"
+    assert "state is kept" in cell.outputs[-1].evalue
+
+
+def test_without_a_timeout_a_cell_runs_on(fresh: Callable[..., Executor]) -> None:
+    ex = fresh(timeout=0.5)
+    assert ex.execute("import time; time.sleep(1)", timeout=None).ok
+    assert ex.execute("import time; time.sleep(60)").status == "timeout"
+
+
+def test_waiting_in_the_queue_does_not_count(lasting: Executor) -> None:
+    first = lasting.submit("import time; time.sleep(1.5)")
+    second = lasting.submit("1", timeout=1)
+    assert first.result().ok
+    assert second.result().ok
+
+
+def test_extend_moves_the_deadline(lasting: Executor) -> None:
+    execution = lasting.submit("import time; time.sleep(2); 'done'", timeout=1)
+    execution.extend(20)
+    result = execution.result()
+    assert (result.status, result.text) == ("ok", "'done'")
+    with pytest.raises(InvalidArgument, match="ended"):
+        execution.extend(1)
+
+
+def test_cancel_interrupts_and_keeps_the_state(lasting: Executor) -> None:
+    lasting.execute("kept = 9")
+    execution = lasting.submit("print('on', flush=True)\nimport time; time.sleep(60)")
+    assert wait_until(execution.outputs)
+    result = execution.cancel()
+    assert (result.status, result.state_preserved, result.stdout) == ("interrupted", True, "on\n")
+    assert execution.done
+    assert execution.cancel() is result
+    assert lasting.execute("kept").text == "9"
+
+
+def test_cancel_in_the_queue_never_runs_the_cell(lasting: Executor) -> None:
+    first = lasting.submit("import time; time.sleep(1)")
+    second = lasting.submit("open('never', 'w').close()")
+    assert second.cancel().status == "aborted"
+    assert first.result().ok
+    assert not (lasting.workdir / "never").exists()
+
+
+def test_a_stubborn_cell_is_cancelled_all_the_same(lasting: Executor) -> None:
+    execution = lasting.submit("print('on', flush=True)\n" + STUBBORN["ignores SIGINT"])
+    assert wait_until(execution.outputs)
+    result = execution.cancel()
+    assert (result.status, result.state_preserved) == ("interrupted", False)
+    assert lasting.execute("1").text == "1"
+
+
+def test_interrupt_from_another_thread(lasting: Executor) -> None:
+    lasting.execute("kept = 10")
+    execution = lasting.submit("print('on', flush=True)\nimport time; time.sleep(60)")
+    assert wait_until(execution.outputs)
+    lasting.interrupt()
+    result = execution.result(timeout=20)
+    assert (result.status, result.state_preserved) == ("interrupted", True)
+    assert result.error is not None
+    assert result.error.name == "KeyboardInterrupt"
+    assert lasting.execute("kept").text == "10"
+
+
+def test_interrupt_when_nothing_runs_does_nothing(lasting: Executor) -> None:
+    lasting.interrupt()
+    assert lasting.execute("1").ok
+
+
+def test_the_users_own_keyboard_interrupt_is_an_error(lasting: Executor) -> None:
+    assert lasting.execute("raise KeyboardInterrupt").status == "error"
+
+
+def test_waiting_for_a_result_has_its_own_bound(lasting: Executor) -> None:
+    execution = lasting.submit("import time; time.sleep(1); 5")
+    with pytest.raises(ResultNotReady, match="goes on"):
+        execution.result(timeout=0.1)
+    with pytest.raises(TimeoutError):
+        execution.result(timeout=0)
+    assert execution.result().text == "5"
+    assert execution.result(timeout=0).text == "5"
+
+
+def test_the_session_ends_with_its_lifetime(fresh: Callable[..., Executor]) -> None:
+    ex = fresh(lifetime=2)
+    pid = int(ex.execute("import os; os.getpid()").text)
+    result = ex.execute("import time; time.sleep(60)")
+    assert result.status == "timeout"
+    assert "lifetime" in result.text
+    assert wait_until(lambda: not ex.is_alive)
+    from tests.executor.looks import runs
+
+    assert wait_until(lambda: not runs(pid))
+    with pytest.raises(RuntimeError, match="lifetime of 2 s"):
+        ex.execute("1")
+    assert len(code_cells(ex.notebook_path)) == 2
+
+
+def test_an_idle_session_ends_with_its_lifetime(fresh: Callable[..., Executor]) -> None:
+    ex = fresh(lifetime=1)
+    assert wait_until(lambda: not ex.is_alive)
+
+
+async def test_cancelling_an_awaiting_task_interrupts_the_cell(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    async with AsyncExecutor(workdir=tmp_path) as ex:
+        await ex.execute("kept = 11")
+        for code in ("while True: pass", "import asyncio; await asyncio.sleep(600)"):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(1):
+                    await ex.execute(code)
+            assert (await ex.execute("kept")).text == "11"
+        statuses = [cell.metadata.kernel_exec.status for cell in code_cells(ex.notebook_path)]
+        assert statuses == ["ok", "interrupted", "ok", "interrupted", "ok"]
+
+
+async def test_a_second_cancellation_does_not_wait(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    async with AsyncExecutor(workdir=tmp_path) as ex:
+        await ex.execute("1")
+        task = asyncio.ensure_future(ex.execute(STUBBORN["ignores SIGINT"]))
+        await asyncio.sleep(0.5)
+        start = time.monotonic()
+        for _ in range(2):
+            task.cancel()
+            await asyncio.sleep(0.1)
+        assert task.cancelled()
+        assert time.monotonic() - start < 1.5
+        assert (await ex.execute("2")).text == "2"

@@ -1,0 +1,130 @@
+"""The host process killed with SIGKILL at any moment: the notebook is valid, whole, and nothing else is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from tests.executor.looks import children, runs, wait_until
+
+SCRIPT = """
+import os, sys
+from kernel_exec import Executor
+sys.stdout.reconfigure(line_buffering=True)
+with Executor(workdir=sys.argv[1]) as ex:
+    print('pid', ex.execute('import os, matplotlib.pyplot as plt; os.getpid()').text)
+    print('done', 'import os, matplotlib.pyplot as plt; os.getpid()')
+    for number in range(100000):
+        code = f"{number}\\nprint('x' * {number % 50})" + ("; plt.plot([1, 2])" if number % 3 == 0 else "")
+        ex.execute(code)
+        print('done', code.replace('\\n', '~'))
+"""
+
+
+def validated(path: Path) -> list[str]:
+    read = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
+    nbformat.validate(read)
+    return [cell.source for cell in read.cells]
+
+
+def one_kill(folder: Path, delay: float) -> int:
+    """Run a session, kill its host after `delay` seconds; return how many cells had been answered."""
+    folder.mkdir()
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    environment = {**os.environ, "TMPDIR": str(temporary)}
+    work = folder / "work"
+    host = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, work], stdout=subprocess.PIPE, env=environment, text=True, start_new_session=True
+    )
+    below: set[int] = set()
+    end = time.monotonic() + delay
+    path = work / "session.ipynb"
+    held = None
+    while time.monotonic() < end:
+        time.sleep(min(0.05, max(0.0, end - time.monotonic())))
+        below |= {pid for child in children(host.pid) for pid in (child, *children(child))}
+        if path.exists():
+            held = held or path.open(encoding="utf-8")
+            validated(path)
+    below |= {pid for child in children(host.pid) for pid in (child, *children(child))}
+    os.kill(host.pid, signal.SIGKILL)
+    out, _ = host.communicate()
+    answered = [line[5:].replace("~", "\n") for line in out.splitlines() if line.startswith("done ")]
+    if held is not None:  # a reader that holds an old file open across cells still sees a notebook
+        nbformat.validate(nbformat.from_dict(json.loads(held.read())))
+        held.close()
+    if path.exists():
+        sources = validated(path)
+        assert sources[: len(answered)] == answered
+        assert len(sources) <= len(answered) + 1
+    else:
+        assert answered == []
+    assert wait_until(lambda: not any(runs(pid) for pid in below))
+    extra = {"session.ipynb", "session_files"}
+    assert wait_until(lambda: not work.exists() or {entry.name for entry in work.iterdir()} <= extra), list(
+        work.iterdir()
+    )
+    assert wait_until(lambda: list(temporary.iterdir()) == []), list(temporary.iterdir())
+    return len(answered)
+
+
+def kills(folder: Path, count: int, longest: float) -> None:
+    random.seed(count)
+    answered = [one_kill(folder / str(number), random.uniform(0.0, longest)) for number in range(count)]
+    assert max(answered) > 3
+
+
+def test_killed_at_8_points(tmp_path: Path) -> None:
+    kills(tmp_path, 8, 4.0)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+def test_killed_at_200_points(tmp_path: Path) -> None:
+    kills(tmp_path, 200, 3.0)
+
+
+def test_the_temporary_home_goes_too() -> None:
+    code = (
+        "from kernel_exec import Executor\nex = Executor().start()\n"
+        "print(ex.workdir, ex.execute('import os; os.getpid()').text, flush=True)\nex.execute('while True: pass')"
+    )
+    host = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert host.stdout is not None
+    home, pid = host.stdout.readline().rsplit(maxsplit=1)
+    assert Path(home).exists()
+    assert Path(home).parent == Path(tempfile.gettempdir())
+    host.kill()
+    host.communicate()
+    assert wait_until(lambda: not runs(int(pid)) and not Path(home).exists())
+
+
+def test_a_forked_child_of_the_host_keeps_nothing_alive() -> None:
+    """The child holds copies of every descriptor that tells of the host's life."""
+    code = (
+        "import os, time\nfrom kernel_exec import Executor\nex = Executor().start()\n"
+        "pid = ex.execute('import os; os.getpid()').text\nchild = os.fork()\n"
+        "if not child: time.sleep(60); os._exit(0)\nprint(pid, child, flush=True)\ntime.sleep(60)"
+    )
+    host = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert host.stdout is not None
+    pid, child = map(int, host.stdout.readline().split())
+    try:
+        host.kill()
+        host.wait()
+        assert runs(child)
+        assert wait_until(lambda: not runs(pid))
+    finally:
+        os.kill(child, signal.SIGKILL)
+        host.stdout.close()
