@@ -1,0 +1,174 @@
+"""ipykernel's application, kernel and shell, with what makes a kernel easier to own.
+
+Only what is public in ipykernel 6.29 and 7 is overridden; `application` fails where something is missing, and the
+stock kernel starts instead.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import traceback
+from types import FrameType
+from typing import Any
+
+# debugpy takes a third of the start and is of use to an IDE only. It is hidden from ipykernel alone: user code may
+# import it.
+sys.modules.setdefault("debugpy", None)  # type: ignore[arg-type]
+import ipykernel.debugger  # noqa: E402, F401 - decides whether there is a debugger
+
+if sys.modules["debugpy"] is None:  # type: ignore[redundant-expr]
+    del sys.modules["debugpy"]
+from ipykernel.ipkernel import IPythonKernel  # noqa: E402
+from ipykernel.kernelapp import IPKernelApp as _IPKernelApp  # noqa: E402
+from ipykernel.zmqshell import ZMQInteractiveShell as _Shell  # noqa: E402
+from traitlets import DottedObjectName, Type  # noqa: E402
+
+from .guards import Guards, keep_context_in_threads  # noqa: E402
+from .outstream import OutStream  # noqa: E402
+from .spool import Spool  # noqa: E402
+
+DIRECTORY_VARIABLE = "KERNEL_EXEC_DIRECTORY"
+
+
+class ZMQInteractiveShell(_Shell):  # type: ignore[misc]
+    """The shell. Named as ipykernel's: libraries look at the name to see where they run."""
+
+    async def run_code(self, *args: Any, **kwargs: Any) -> Any:
+        """Run user code, and put right at once what nothing can run without."""
+        try:
+            return await super().run_code(*args, **kwargs)
+        finally:
+            self.kernel.guards.after_code()
+
+    def showtraceback(self, *args: Any, **kwargs: Any) -> None:
+        """Show the error of a cell; in a forked child, end it with its error."""
+        if self.kernel.guards.is_child():
+            error = sys.exc_info()[1]
+            status = error.code if isinstance(error, SystemExit) else 1
+            if not isinstance(error, SystemExit):
+                traceback.print_exc()
+            self.kernel.guards.end_child(status if isinstance(status, int) else int(status is not None))
+        super().showtraceback(*args, **kwargs)
+
+
+class Kernel(IPythonKernel):  # type: ignore[misc]
+    """The kernel."""
+
+    shell_class = Type(ZMQInteractiveShell)
+    # ipykernel sleeps to let output overtake the reply; here the order of messages is right without.
+    _execute_sleep = 0.0
+    spool: Spool
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.guards = Guards()
+        self.busy = False
+        super().__init__(**kwargs)
+
+    def start(self) -> None:
+        """Start to serve."""
+        super().start()
+        _wake_loop_on_signals(self.io_loop)
+
+    def set_parent(self, ident: Any, parent: dict[str, Any], channel: str = "shell") -> None:
+        """Begin to serve a request."""
+        if channel == "shell":
+            if parent["header"]["msg_type"] == "execute_request":
+                self.spool.begin(parent["header"]["msg_id"])
+            self.guards.set_parent(parent)
+        super().set_parent(ident, parent, channel)
+
+    async def do_execute(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a cell."""
+        self.busy = True
+        try:
+            return await super().do_execute(*args, **kwargs)
+        finally:
+            self.busy = False
+            self.guards.after_cell()
+
+
+class IPKernelApp(_IPKernelApp):  # type: ignore[misc]
+    """The application."""
+
+    kernel_class = Type(Kernel, klass="ipykernel.kernelbase.Kernel").tag(config=True)
+    outstream_class = DottedObjectName(f"{OutStream.__module__}.{OutStream.__qualname__}").tag(config=True)
+    spool: Spool
+
+    def init_iopub(self, context: Any) -> None:
+        """Open the iopub channel, whose messages are also kept in the spool."""
+        # At the high-water mark messages are dropped, `idle` among them.
+        context.sndhwm = 0
+        super().init_iopub(context)
+        del context.sndhwm
+        thread, spool = self.iopub_thread, self.spool
+        send = thread.send_multipart
+
+        def send_multipart(frames: Any, *args: Any, **kwargs: Any) -> None:
+            spool.append([bytes(frame) for frame in frames], next(spool.numbers))
+            send(frames, *args, **kwargs)
+
+        thread.send_multipart = send_multipart
+
+    def init_signal(self) -> None:
+        """Ignore SIGINT between cells, and end in order at SIGTERM."""
+        super().init_signal()
+        signal.signal(signal.SIGTERM, self._terminate)
+        os.register_at_fork(after_in_child=self._forget_signals)
+
+    def start(self) -> None:
+        """Serve until the kernel is asked to end; user code that stops the loop does not ask for that."""
+        super().start()
+        while not self.kernel.shell.exit_now:
+            try:
+                self.io_loop.start()
+            except KeyboardInterrupt:
+                continue
+
+    def _terminate(self, number: int, frame: FrameType | None) -> None:
+        self.kernel.shell.exit_now = True
+        self.io_loop.add_callback_from_signal(self.io_loop.stop)
+        if self.kernel.busy:
+            raise KeyboardInterrupt
+
+    def _forget_signals(self) -> None:
+        """In a forked child: its signals are its own."""
+        signal.set_wakeup_fd(-1)
+        if signal.getsignal(signal.SIGTERM) == self._terminate:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def application() -> type[IPKernelApp]:
+    """Set everything up; return the application to launch.
+
+    Raises:
+        ImportError, AttributeError, TypeError, OSError: this ipykernel, or the runtime directory, does not do.
+    """
+    directory = os.environ.get(DIRECTORY_VARIABLE, "")
+    if not directory:
+        raise OSError(f"{DIRECTORY_VARIABLE} is not set")
+    OutStream.spool = Kernel.spool = IPKernelApp.spool = Spool(directory)
+    OutStream.directory = directory
+    keep_context_in_threads()
+    return IPKernelApp
+
+
+def _wake_loop_on_signals(loop: Any) -> None:
+    """Let a signal end the loop's wait: what its handler asks of the loop would only be done after that."""
+    reader, writer = socket.socketpair()
+    for end in (reader, writer):
+        end.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    loop.wakeup_pair = (reader, writer)  # they live as long as the loop
+
+    def drain(*_: Any) -> None:
+        try:
+            reader.recv(4096)
+        except OSError:  # nothing there: another wake-up has read it
+            return
+
+    loop.add_handler(reader.fileno(), drain, loop.READ)
+
+

@@ -1,0 +1,242 @@
+"""sys.stdout and sys.stderr of the kernel, and its descriptors 1 and 2.
+
+Differs from ipykernel's stream, which it stands in for, in this:
+
+- The descriptors are FIFOs that outlive the kernel. `flush` reads what lies in them first, so that what a cell wrote
+  to them (a subprocess, C code) is in its output when the cell ends.
+- `flush` does not wait for the thread that sends: messages leave in the order in which they are handed to it, and
+  that is all that a flush is for. A death before they have left loses nothing, see `spool`.
+- A writer that is faster than the sending thread waits for it, so that the text in memory is bounded.
+- A forked child writes to its descriptors: the parent's sockets and threads are none of its.
+"""
+
+from __future__ import annotations
+
+import codecs
+import fcntl
+import os
+import struct
+import termios
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar, NamedTuple
+
+from ipykernel.iostream import OutStream as _OutStream
+
+from .spool import Pending, Spool
+
+CHUNK = 64 * 1024
+"""Characters of one piece of text, and bytes of one read: what fits in `Pending` in any encoding."""
+QUIET_REQUESTS = frozenset(
+    f"{kind}_request" for kind in ("kernel_info", "complete", "inspect", "history", "is_complete", "comm_info")
+)
+"""Requests that have no output: what threads and descriptors put out meanwhile stays with the cell before them."""
+
+
+class Piece(NamedTuple):
+    """Text that is to be sent, its place in the order of all output, and the request that it belongs to."""
+
+    number: int
+    parent: dict[str, Any]
+    text: str
+
+    def flat(self) -> tuple[int, str, str]:
+        """As `Pending` wants it."""
+        return self.number, self.parent.get("msg_id", ""), self.text
+
+
+class OutStream(_OutStream):  # type: ignore[misc]
+    """A stream of the kernel. The class attributes are set before ipykernel makes its two instances."""
+
+    spool: ClassVar[Spool]
+    directory: ClassVar[str]
+    flush_interval = 0.05
+
+    def __init__(
+        self, session: Any, pub_thread: Any, name: str, pipe: Any = None, echo: Any = None, **kwargs: Any
+    ) -> None:
+        kwargs["watchfd"] = False
+        super().__init__(session, pub_thread, name, pipe, None, **kwargs)
+        self._owner = os.getpid()
+        self._descriptor = 1 if name == "stdout" else 2
+        self._lock = threading.RLock()
+        self._pieces: list[Piece] = []
+        self._timer_set = False
+        self._closed = False
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._pending = self._open_pending()
+        self.fifo = os.path.join(self.directory, name)
+        self._reader = os.open(self.fifo, os.O_RDONLY | os.O_NONBLOCK)
+        loop = pub_thread.io_loop
+        loop.add_callback(loop.add_handler, self._reader, self._arrived, loop.READ)
+
+    # What user code sees of a stream
+
+    def fileno(self) -> int:
+        """The descriptor, whose output is the cell's as well."""
+        return self._descriptor
+
+    @property
+    def closed(self) -> bool:
+        """Whether user code closed the stream; it is open again for the next cell."""
+        return self._closed
+
+    def close(self) -> None:
+        """Refuse further writes until `reopen`."""
+        self.flush()
+        self._closed = True
+
+    def reopen(self) -> None:
+        """Take writes again."""
+        self._closed = False
+
+    def write(self, string: str) -> int:
+        """Write text.
+
+        Raises:
+            TypeError: it is not a string.
+            ValueError: the stream was closed.
+        """
+        if not isinstance(string, str):
+            raise TypeError(f"write() argument must be str, not {type(string).__name__}")
+        if self._closed:
+            raise ValueError("I/O operation on closed file")
+        if os.getpid() != self._owner:
+            _write_all(self._descriptor, string.encode("utf-8", "replace"))
+        elif len(string) <= CHUNK:
+            self._put(string)
+        else:
+            for start in range(0, len(string), CHUNK):
+                self._put(string[start : start + CHUNK])
+        return len(string)
+
+    def flush(self) -> None:
+        """Hand everything that was written, to the stream or its descriptor, to the sending thread."""
+        if os.getpid() != self._owner:
+            return
+        if self._is_sender():
+            self._flush()
+            return
+        with self._lock:
+            waiting = _readable_bytes(self._reader)
+        if waiting:
+            self._in_sender(self._drain)
+        with self._lock:
+            if not self._pieces:
+                return
+            last = self._pieces[-1].number
+        self.pub_thread.schedule(partial(self._send, last))
+
+    def set_parent(self, parent: dict[str, Any]) -> None:
+        """Say which request later output belongs to."""
+        if parent.get("header", {}).get("msg_type") not in QUIET_REQUESTS:
+            super().set_parent(parent)
+
+    # Writing
+
+    def _put(self, text: str) -> None:
+        if text and not self._add(text):
+            # The text in memory has reached its limit: wait until it is sent.
+            self._in_sender(self._send)
+            self._add(text, force=True)
+        self._send_later()
+
+    def _add(self, text: str, *, force: bool = False) -> bool:
+        parent = self.parent_header
+        with self._lock:
+            piece = Piece(next(self.spool.numbers), parent, text)
+            fits = self._pending is None or self._pending.add(*piece.flat())
+            if fits or force:
+                self._pieces.append(piece)
+            return fits
+
+    def _send_later(self) -> None:
+        if not self._timer_set:
+            self._timer_set = True
+            self.pub_thread.schedule(lambda: self._io_loop.call_later(self.flush_interval, self._flush))
+
+    # In the sending thread
+
+    def _flush(self) -> None:
+        self._timer_set = False
+        self._drain()
+        self._send()
+
+    def _arrived(self, *_: Any) -> None:
+        """Something was written to the descriptor."""
+        self._drain()
+        self._send_later()
+
+    def _drain(self) -> None:
+        """Take what lies in the FIFO; it is the last request's."""
+        full = True
+        while full:
+            with self._lock:
+                try:
+                    data = os.read(self._reader, CHUNK)
+                except OSError:  # nothing is there, or user code closed our descriptor
+                    return
+                text = self._decoder.decode(data)
+                full = bool(text) and not self._add(text, force=True)
+            if full:
+                self._send()
+
+    def _send(self, last: int | None = None) -> None:
+        """Send the text up to the piece `last`, one message for each run of pieces of one request."""
+        with self._lock:
+            count = sum(1 for piece in self._pieces if last is None or piece.number <= last)
+            pieces, self._pieces = self._pieces[:count], self._pieces[count:]
+        start = 0
+        for end in range(1, len(pieces) + 1):
+            if end == len(pieces) or pieces[end].parent != pieces[start].parent:
+                self._send_message(pieces[start:end])
+                start = end
+        with self._lock:
+            if self._pending is not None:
+                self._pending.replace(piece.flat() for piece in self._pieces)
+
+    def _send_message(self, pieces: list[Piece]) -> None:
+        content = {"name": self.name, "text": "".join(piece.text for piece in pieces)}
+        message = self.session.msg("stream", content, parent=pieces[0].parent)
+        frames = self.session.serialize(message, ident=self.topic)
+        self.spool.append(frames, pieces[0].number, self._descriptor, pieces[-1].number)
+        if self.pub_thread.socket is not None:
+            self.pub_thread.socket.send_multipart(frames)
+
+    # Threads
+
+    def _is_sender(self) -> bool:
+        """Is this the sending thread, or is there none any more?"""
+        thread = self.pub_thread.thread
+        return not thread.is_alive() or thread is threading.current_thread()
+
+    def _in_sender(self, action: Callable[[], None]) -> None:
+        """Run `action` in the sending thread and wait for it, within `flush_timeout` seconds."""
+        if self._is_sender():
+            action()
+            return
+        done = threading.Event()
+        self.pub_thread.schedule(action)
+        self.pub_thread.schedule(done.set)
+        done.wait(self.flush_timeout)
+
+    def _open_pending(self) -> Pending | None:
+        try:
+            return Pending(os.path.join(self.directory, f"pending.{self._descriptor}"))
+        except OSError:  # no room: everything works, but a sudden death loses the last text
+            return None
+
+
+def _readable_bytes(descriptor: int) -> int:
+    """How many bytes lie in a FIFO; none when user code closed it."""
+    try:
+        count: int = struct.unpack("i", fcntl.ioctl(descriptor, termios.FIONREAD, b"\0\0\0\0"))[0]
+    except OSError:
+        return 0
+    return count
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
