@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import signal
 from collections.abc import Sequence
 
 
@@ -17,13 +17,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     from kernel_exec.cli.run import end_quietly, run
 
+    # Whoever ends this process politely gets what Ctrl-C gives: the cell interrupted, the recording finished.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return run(options)
     except BrokenPipeError:
         return end_quietly()
     except KeyboardInterrupt:
         return INTERRUPTED
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -30,7 +30,7 @@ exit status:
   {CANNOT:>3}  no kernel could be started, or the recording could not be written
   {TIMEOUT:>3}  a cell ran into its timeout
   {DEAD:>3}  the kernel died
-  {INTERRUPTED:>3}  interrupted, by Ctrl-C for instance
+  {INTERRUPTED:>3}  interrupted, by Ctrl-C or SIGTERM
   {BROKEN_PIPE:>3}  whoever read the output went away
 With --keep-going it is that of the first cell that failed.
 """

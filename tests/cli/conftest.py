@@ -6,6 +6,7 @@ import contextlib
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -74,6 +75,15 @@ class Terminal:
             os.chdir(directory)
             os.execv(COMMAND[0], [*COMMAND, *arguments])
         self.text = ""
+        self._ended = False
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if not self._ended:
+            os.kill(self.pid, signal.SIGKILL)
+            self.end()
 
     def read_until(self, wanted: str) -> None:
         """Read until it has shown some text."""
@@ -88,6 +98,7 @@ class Terminal:
 
     def end(self) -> int:
         """Read to the end; return the exit status."""
+        self._ended = True
         with contextlib.suppress(OSError):  # a terminal whose process has gone says EIO
             while select.select([self._fd], [], [], PATIENCE)[0]:
                 self.text += os.read(self._fd, 65536).decode()
