@@ -61,9 +61,11 @@ class Text:
         self._colour = {id(stream): stream.isatty() for stream in (out, err)}
         self._status = StatusLine(err) if err.isatty() else None
         self._newline = True
+        self._errors: set[str] = set()  # names of those that the running cell has shown
 
     def begins(self, place: Place, cell: SourceCell) -> None:
         """Show which cell runs."""
+        self._errors = set()
         if self._status:
             self._status.start(f"{place} {place.title}")
 
@@ -73,6 +75,7 @@ class Text:
         if kind == "stream":
             self._write(self._err if output["name"] == "stderr" else self._out, output["text"])
         elif kind == "error":
+            self._errors.add(output["ename"])
             self._line(self._err, "\n".join(output["traceback"]) or f"{output['ename']}: {output['evalue']}")
         elif text := _readable(output.get("data", {})):
             self._line(self._out, text)
@@ -83,7 +86,7 @@ class Text:
             self._status.stop()
         for image in result.images:
             self._line(self._err, f"{place} picture: {image.path or image.mime}")
-        if result.error and not any(output["output_type"] == "error" for output in result.outputs):
+        if result.error and result.error.name not in self._errors:
             self._line(self._err, str(result.error))
         for note in result.notes:
             self._line(self._err, f"{place} note: {note}")

@@ -97,13 +97,15 @@ def test_a_cell_that_may_fail_does_not_stop_the_run(run: Runs) -> None:
 def test_a_timeout_has_its_own_status(run: Runs) -> None:
     done = run.code("print('begun')\nwhile True: pass\n# %%\nprint('after')", "--timeout", "1")
     assert (done.returncode, done.stdout) == (status.TIMEOUT, "begun\n")
+    assert "ExecutionTimeout" in done.stderr
     assert "print('begun')" in run.sources()[0][1]
 
 
 def test_a_dead_kernel_has_its_own_status(run: Runs) -> None:
     done = run.code("print('begun', flush=True)\nimport os; os._exit(3)")
     assert (done.returncode, done.stdout) == (status.DEAD, "begun\n")
-    assert "3" in done.stderr
+    assert "KernelDiedError" in done.stderr
+    assert "exited with status 3" in done.stderr
 
 
 def test_after_a_death_keep_going_has_a_fresh_kernel(run: Runs) -> None:
