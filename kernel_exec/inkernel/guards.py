@@ -53,6 +53,9 @@ class Guards:
     def end_child(self, status: int) -> None:
         """End a forked child that comes out of its cell: sockets and loop are its parent's."""
         if self.is_child():
+            for name, stream in self._streams.items():
+                if getattr(sys, name, None) is stream:
+                    stream.flush()
             os._exit(status)
 
 

@@ -64,6 +64,8 @@ class OutStream(_OutStream):  # type: ignore[misc]
         self._pieces: list[Piece] = []
         self._timer_set = False
         self._closed = False
+        self._request: dict[str, Any] = {}
+        self._child_text = (0, "")
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._pending = self._open_pending()
         self.fifo = os.path.join(self.directory, name)
@@ -103,25 +105,22 @@ class OutStream(_OutStream):  # type: ignore[misc]
         if self._closed:
             raise ValueError("I/O operation on closed file")
         if os.getpid() != self._owner:
-            _write_all(self._descriptor, string.encode("utf-8", "replace"))
-        elif len(string) <= CHUNK:
-            self._put(string)
-        else:
-            for start in range(0, len(string), CHUNK):
-                self._put(string[start : start + CHUNK])
+            self._write_in_child(string)
+            return len(string)
+        self._drain_first()
+        for start in range(0, len(string), CHUNK):
+            self._put(string[start : start + CHUNK])
         return len(string)
 
     def flush(self) -> None:
         """Hand everything that was written, to the stream or its descriptor, to the sending thread."""
         if os.getpid() != self._owner:
+            self._write_in_child("", whole_lines=False)
             return
         if self._is_sender():
             self._flush()
             return
-        with self._lock:
-            waiting = _readable_bytes(self._reader)
-        if waiting:
-            self._in_sender(self._drain)
+        self._drain_first()
         with self._lock:
             if not self._pieces:
                 return
@@ -132,18 +131,34 @@ class OutStream(_OutStream):  # type: ignore[misc]
         """Say which request later output belongs to."""
         if parent.get("header", {}).get("msg_type") not in QUIET_REQUESTS:
             super().set_parent(parent)
+            self._request = self.parent_header
 
     # Writing
 
+    def _drain_first(self) -> None:
+        """What was written to the descriptor before comes before what follows."""
+        with self._lock:  # the sending thread may have read it and not yet kept it
+            waiting = _readable_bytes(self._reader)
+        if waiting:
+            self._in_sender(self._drain)
+
+    def _write_in_child(self, text: str, *, whole_lines: bool = True) -> None:
+        """Write to the descriptor, in whole lines: several children write at once."""
+        owner, before = self._child_text
+        text = before + text if owner == os.getpid() else text
+        end = text.rfind("\n") + 1 if whole_lines else len(text)
+        self._child_text = os.getpid(), text[end:]
+        _write_all(self._descriptor, text[:end].encode("utf-8", "replace"))
+
     def _put(self, text: str) -> None:
-        if text and not self._add(text):
+        parent = self.parent_header
+        if not self._add(text, parent):
             # The text in memory has reached its limit: wait until it is sent.
             self._in_sender(self._send)
-            self._add(text, force=True)
+            self._add(text, parent, force=True)
         self._send_later()
 
-    def _add(self, text: str, *, force: bool = False) -> bool:
-        parent = self.parent_header
+    def _add(self, text: str, parent: dict[str, Any], *, force: bool = False) -> bool:
         with self._lock:
             piece = Piece(next(self.spool.numbers), parent, text)
             fits = self._pending is None or self._pending.add(*piece.flat())
@@ -178,7 +193,7 @@ class OutStream(_OutStream):  # type: ignore[misc]
                 except OSError:  # nothing is there, or user code closed our descriptor
                     return
                 text = self._decoder.decode(data)
-                full = bool(text) and not self._add(text, force=True)
+                full = bool(text) and not self._add(text, self._request, force=True)
             if full:
                 self._send()
 
