@@ -20,7 +20,7 @@ check: ## lint, format, strict types, import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 conformance: ## the suites of others on our kernels, and the long attacks
 	@scripts/environment dev conformance
@@ -36,5 +36,5 @@ format: ## put the code into shape
 	$(BIN)/ruff format
 
 clean: ## remove what the other targets made
-	rm -rf .venv build dist demo-output bench-output .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist demo-output bench-output .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

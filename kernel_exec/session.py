@@ -97,7 +97,7 @@ class Session:
             session = cls(kernel, widgets, on_event)
             await session._ready(deadline)
         except BaseException:
-            await kernel.kill()
+            await kernel.stop(grace=0)
             raise
         return session
 

@@ -19,7 +19,7 @@ from typing import Any
 sys.modules.setdefault("debugpy", None)  # type: ignore[arg-type]
 import ipykernel.debugger  # noqa: E402, F401 - decides whether there is a debugger
 
-if sys.modules["debugpy"] is None:  # type: ignore[redundant-expr]
+if sys.modules["debugpy"] is None:
     del sys.modules["debugpy"]
 from ipykernel.ipkernel import IPythonKernel  # noqa: E402
 from ipykernel.kernelapp import IPKernelApp as _IPKernelApp  # noqa: E402
@@ -33,7 +33,7 @@ from .spool import Spool  # noqa: E402
 DIRECTORY_VARIABLE = "KERNEL_EXEC_DIRECTORY"
 
 
-class ZMQInteractiveShell(_Shell):  # type: ignore[misc]
+class ZMQInteractiveShell(_Shell):
     """The shell. Named as ipykernel's: libraries look at the name to see where they run."""
 
     async def run_code(self, *args: Any, **kwargs: Any) -> Any:
@@ -54,7 +54,7 @@ class ZMQInteractiveShell(_Shell):  # type: ignore[misc]
         super().showtraceback(*args, **kwargs)
 
 
-class Kernel(IPythonKernel):  # type: ignore[misc]
+class Kernel(IPythonKernel):
     """The kernel."""
 
     shell_class = Type(ZMQInteractiveShell)
@@ -90,10 +90,10 @@ class Kernel(IPythonKernel):  # type: ignore[misc]
             self.guards.after_cell()
 
 
-class IPKernelApp(_IPKernelApp):  # type: ignore[misc]
+class IPKernelApp(_IPKernelApp):
     """The application."""
 
-    kernel_class = Type(Kernel, klass="ipykernel.kernelbase.Kernel").tag(config=True)
+    kernel_class = Type(Kernel, klass="ipykernel.kernelbase.Kernel").tag(config=True)  # type: ignore[assignment]
     outstream_class = DottedObjectName(f"{OutStream.__module__}.{OutStream.__qualname__}").tag(config=True)
     spool: Spool
 
@@ -159,7 +159,7 @@ def _wake_loop_on_signals(loop: Any) -> None:
     """Let a signal end the loop's wait: what its handler asks of the loop would only be done after that."""
     reader, writer = socket.socketpair()
     for end in (reader, writer):
-        end.setblocking(False)
+        end.setblocking(False)  # noqa: FBT003 - it has no keyword
     signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
     loop.wakeup_pair = (reader, writer)  # they live as long as the loop
 
@@ -170,5 +170,3 @@ def _wake_loop_on_signals(loop: Any) -> None:
             return
 
     loop.add_handler(reader.fileno(), drain, loop.READ)
-
-

@@ -63,7 +63,7 @@ def _is_usable(stream: Any) -> bool:
     """Can the kernel flush this stream, as it does between cells?"""
     try:
         stream.flush()
-    except Exception:  # noqa: BLE001 - whatever user code made of it
+    except Exception:
         return False
     return not getattr(stream, "closed", False)
 
@@ -78,7 +78,7 @@ def _reopen_descriptors(paths: list[str]) -> None:
             if fresh != descriptor:
                 os.dup2(fresh, descriptor)
                 os.close(fresh)
-            os.set_inheritable(descriptor, True)
+            os.set_inheritable(descriptor, True)  # noqa: FBT003 - it has no keyword
 
 
 def keep_context_in_threads() -> None:

@@ -8,7 +8,7 @@ import importlib.util
 import os
 import sys
 import types
-from typing import Any, Optional  # this file must at least load in an interpreter that is too old for the rest
+from typing import Any  # this file must at least load in an interpreter that is too old for the rest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGE = "_kernel_exec"
@@ -28,7 +28,7 @@ def main() -> None:
         application.launch_instance()
 
 
-def _ours() -> Optional[Any]:
+def _ours() -> Any | None:
     """Our application class; None when it cannot work with this interpreter and its ipykernel."""
     try:
         package = types.ModuleType(PACKAGE)
@@ -36,7 +36,7 @@ def _ours() -> Optional[Any]:
         sys.modules[PACKAGE] = package
         return importlib.import_module(PACKAGE + ".app").application()
     except (ImportError, AttributeError, SyntaxError, TypeError, OSError) as error:
-        sys.stderr.write("kernel_exec: starting the stock ipykernel: {!r}\n".format(error))
+        sys.stderr.write(f"kernel_exec: starting the stock ipykernel: {error!r}\n")
         return None
 
 

@@ -46,7 +46,7 @@ class Piece(NamedTuple):
         return self.number, self.parent.get("msg_id", ""), self.text
 
 
-class OutStream(_OutStream):  # type: ignore[misc]
+class OutStream(_OutStream):
     """A stream of the kernel. The class attributes are set before ipykernel makes its two instances."""
 
     spool: ClassVar[Spool]

@@ -151,7 +151,7 @@ class Supervisor:
     def _do_cleanup(self, path: str) -> None:
         self._cleanup.append(path)
 
-    def _do_kill(self, _: bool) -> None:
+    def _do_kill(self, _: object) -> None:
         self._kill()
 
     def _do_stop(self, grace: float) -> None:
@@ -233,7 +233,7 @@ def _become(argv: list[str], env: dict[str, str], cwd: str, directory: str, pare
         for descriptor, name in enumerate(STREAMS, 1):
             os.dup2(os.open(os.path.join(directory, name), os.O_WRONLY), descriptor)
         path = argv[0]
-        os.execvpe(argv[0], argv, env)
+        os.execvpe(argv[0], argv, env)  # noqa: S606 - the kernelspec says what to run
     except OSError as error:
         os.write(failure, b"%d\0%s" % (error.errno or 0, os.fsencode(path)))
     finally:

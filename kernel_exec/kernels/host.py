@@ -17,10 +17,10 @@ from typing import Any
 
 import zmq
 from jupyter_client.connect import KernelConnectionInfo, write_connection_file
-from jupyter_client.provisioning import KernelProvisionerBase
+from jupyter_client.provisioning import KernelProvisionerBase  # type: ignore[attr-defined]
 from traitlets import List, Unicode
 
-from kernel_exec.errors import InvalidArgument, KernelStartError, WrongType
+from kernel_exec.errors import InvalidArgument, WrongType
 from kernel_exec.kernels.environment import kernel_environment
 from kernel_exec.kernels.link import SupervisorLink, marker
 from kernel_exec.kernels.specs import kernel_command, with_launcher
@@ -74,14 +74,14 @@ def checked_kernel(kernel: HostKernel | None) -> HostKernel:
     return kernel
 
 
-def _check_variable(name: str, value: str) -> None:
+def _check_variable(name: object, value: object) -> None:
     if not isinstance(name, str) or not isinstance(value, str):
         raise WrongType(f"env must map strings to strings, but has {name!r}: {value!r}")
     if not name or "=" in name or "\0" in name + value:
         raise InvalidArgument(f"env cannot have the variable {name!r}: a name is not empty and has no '='; no nulls")
 
 
-class HostProvisioner(KernelProvisionerBase):  # type: ignore[misc]
+class HostProvisioner(KernelProvisionerBase):
     """Starts kernels below a supervisor process that leaves nothing of them behind.
 
     The order of the calls is jupyter_client's: `pre_launch`, `launch_kernel`, ..., `cleanup`; after
@@ -143,7 +143,7 @@ class HostProvisioner(KernelProvisionerBase):  # type: ignore[misc]
             KernelStartError: it cannot be executed, or its directory cannot be entered.
         """
         assert self.link is not None
-        self._cwd = os.path.abspath(kwargs.get("cwd") or os.curdir)
+        self._cwd = _absolute(kwargs.get("cwd") or os.curdir)
         await self.link.launch(cmd, kwargs["env"], self._cwd, drain=not self.launches_ours)
         self._reaped = False
         return self.connection_info
@@ -235,7 +235,7 @@ class HostProvisioner(KernelProvisionerBase):  # type: ignore[misc]
         file = str(directory / "connection.json")
         key = uuid.uuid4().hex.encode()
         _, info = write_connection_file(file, ip=str(directory / "k"), transport="ipc", key=key)
-        self.connection_info = {**info, "key": key}
+        self.connection_info = {**info, "key": key}  # type: ignore[typeddict-item]
         return kernel_command(self.kernel_spec, file)
 
     def _connect_manager(self, manager: Any, link: SupervisorLink, kwargs: dict[str, Any]) -> list[str]:
@@ -255,6 +255,10 @@ class HostProvisioner(KernelProvisionerBase):  # type: ignore[misc]
         manager.write_connection_file(jupyter_session=session)
         self.connection_info = manager.get_connection_info()
         return list(manager.format_kernel_cmd(extra_arguments=kwargs.pop("extra_arguments", [])))
+
+
+def _absolute(path: str | os.PathLike[str]) -> str:
+    return os.path.abspath(path)
 
 
 def exit_code(status: int | None) -> int:

@@ -59,7 +59,7 @@ class Spooled:
             connection: the connection info of the kernel, for the signatures.
             rest: what its descriptors 1 and 2 still held, which comes last.
         """
-        covered = {stream: 0 for stream in _STREAMS}
+        covered = dict.fromkeys(_STREAMS, 0)
         request = ""
         output: list[tuple[int, Message]] = []
         codec = Codec(_key(connection), connection.get("signature_scheme") or "hmac-sha256")
@@ -71,9 +71,11 @@ class Spooled:
                 covered[record.stream] = max(covered[record.stream], record.covers)
             with contextlib.suppress(BadMessage):  # the kernel's code may write to these files as well
                 output.append((record.number, codec.parse("iopub", list(_frames(record.payload)))))
-        for piece in self.pieces:
-            if piece.number > covered[piece.stream]:
-                output.append((piece.number, _stream_message(piece.stream, piece.parent, piece.text, piece.number)))
+        output += [
+            (piece.number, _stream_message(piece.stream, piece.parent, piece.text, piece.number))
+            for piece in self.pieces
+            if piece.number > covered[piece.stream]
+        ]
         output.sort(key=lambda item: item[0])
         found = [message for _, message in output]
         return found + [_stream_message(stream, request, text, 0) for stream, text in enumerate(rest, 1) if text]

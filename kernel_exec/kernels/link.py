@@ -99,8 +99,11 @@ class SupervisorLink:
         self.status, self.error = None, None
         self.send({"launch": {"argv": command, "env": env, "cwd": cwd, "drain": drain}})
         await self.until(lambda: self.running or self.status is not None or self.error is not None)
-        if self.error is not None or (self.gone and self.status is None):
-            raise KernelStartError(f"the kernel could not be started: {self.error or 'its supervisor was killed'}")
+        if failure := self._launch_failure():
+            raise KernelStartError(f"the kernel could not be started: {failure}")
+
+    def _launch_failure(self) -> str | None:
+        return self.error or ("its supervisor was killed" if self.gone and self.status is None else None)
 
     def send(self, command: dict[str, Any]) -> None:
         """Send a command; one to a supervisor that is gone is dropped."""

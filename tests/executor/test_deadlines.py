@@ -25,7 +25,9 @@ OBEDIENT = {
 }
 # ... and what must be killed.
 STUBBORN = {
-    "swallows KeyboardInterrupt": "while True:\n    try:\n        while True: pass\n    except KeyboardInterrupt: pass",
+    "swallows KeyboardInterrupt": (
+        "import time\nwhile True:\n    try:\n        while True: time.sleep(1)\n    except KeyboardInterrupt: pass"
+    ),
     "ignores SIGINT": "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: time.sleep(1)",
     "blocks all signals": "import signal as s, time\ns.pthread_sigmask(s.SIG_BLOCK, range(1, 64))\ntime.sleep(600)",
     "stuck in C": "sum(range(10**12))",

@@ -33,9 +33,7 @@ async def test_streams_and_displays_keep_their_order(tmp_path: Path) -> None:
     async with started(cwd=tmp_path) as client:
         outcome = await client.run(code)
         said = [_said(message) for message in outcome.messages]
-        assert [text for text in said if text] == [
-            part for i in range(50) for part in (f"{i}\n", f"display {i}")
-        ]
+        assert [text for text in said if text] == [part for i in range(50) for part in (f"{i}\n", f"display {i}")]
 
 
 async def test_undecodable_and_split_characters(tmp_path: Path) -> None:
@@ -136,5 +134,3 @@ def _said(message: object) -> str:
     if kind == "stream":
         return str(content["text"])
     return f"display {content['data']['text/plain']}" if kind == "display_data" else ""
-
-

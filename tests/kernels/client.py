@@ -100,7 +100,9 @@ async def started(
 def stream_text(messages: list[Message], name: str = "stdout") -> str:
     """All text of one stream in some messages."""
     return "".join(
-        message.content["text"] for message in messages if message.msg_type == "stream" and message.content["name"] == name
+        message.content["text"]
+        for message in messages
+        if message.msg_type == "stream" and message.content["name"] == name
     )
 
 
