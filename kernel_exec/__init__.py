@@ -6,25 +6,29 @@ with Executor(workdir="work") as ex:
     result = ex.execute("1 + 1")
 """
 
-from kernel_exec.errors import (
-    ExecutionFailed,
-    ExecutionInterrupted,
-    ExecutionTimeout,
-    ExecutorClosed,
-    InvalidArgument,
-    KernelDiedError,
-    KernelExecError,
-    KernelStartError,
-    RecordingError,
-    ResultNotReady,
-    UnknownKernel,
-    WrongType,
-)
-from kernel_exec.execution import Execution
-from kernel_exec.executor import AsyncExecutor
-from kernel_exec.kernels.host import HostKernel
-from kernel_exec.results import ErrorInfo, ExecutionResult, Image
-from kernel_exec.sync import Executor
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kernel_exec.errors import (
+        ExecutionFailed,
+        ExecutionInterrupted,
+        ExecutionTimeout,
+        ExecutorClosed,
+        InvalidArgument,
+        KernelDiedError,
+        KernelExecError,
+        KernelStartError,
+        RecordingError,
+        ResultNotReady,
+        UnknownKernel,
+        WrongType,
+    )
+    from kernel_exec.execution import Execution
+    from kernel_exec.executor import AsyncExecutor
+    from kernel_exec.kernels.host import HostKernel
+    from kernel_exec.results import ErrorInfo, ExecutionResult, Image
+    from kernel_exec.sync import Executor
 
 __all__ = [
     "AsyncExecutor",
@@ -47,3 +51,28 @@ __all__ = [
     "UnknownKernel",
     "WrongType",
 ]
+
+# Where the names live that are not in `errors`. They are loaded when they are first asked for: a program that only
+# may need an executor, or only catches an error, does not wait for sockets and Jupyter.
+_HOMES = {
+    "AsyncExecutor": "executor",
+    "ErrorInfo": "results",
+    "Execution": "execution",
+    "ExecutionResult": "results",
+    "Executor": "sync",
+    "HostKernel": "kernels.host",
+    "Image": "results",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name (PEP 562)."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

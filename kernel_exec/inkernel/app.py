@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 import traceback
 from types import FrameType
@@ -27,10 +26,13 @@ from ipykernel.zmqshell import ZMQInteractiveShell as _Shell  # noqa: E402
 from traitlets import DottedObjectName, Type  # noqa: E402
 
 from .guards import Guards, keep_context_in_threads  # noqa: E402
+from .interrupts import Interrupts  # noqa: E402
 from .outstream import OutStream  # noqa: E402
 from .spool import Spool  # noqa: E402
 
 DIRECTORY_VARIABLE = "KERNEL_EXEC_DIRECTORY"
+_NEEDED = frozenset({"_ih", "_oh", "_dh", "In", "Out", "get_ipython"})
+"""Names of the user's namespace that IPython itself looks up."""
 
 
 class ZMQInteractiveShell(_Shell):
@@ -39,9 +41,12 @@ class ZMQInteractiveShell(_Shell):
     async def run_code(self, *args: Any, **kwargs: Any) -> Any:
         """Run user code, and put right at once what nothing can run without."""
         try:
-            return await super().run_code(*args, **kwargs)
+            with self.kernel.interrupts.code():
+                return await super().run_code(*args, **kwargs)
         finally:
             self.kernel.guards.after_code()
+            for name in _NEEDED.intersection(self.user_ns_hidden).difference(self.user_ns):
+                self.user_ns[name] = self.user_ns_hidden[name]
 
     def showtraceback(self, *args: Any, **kwargs: Any) -> None:
         """Show the error of a cell; in a forked child, end it with its error."""
@@ -64,13 +69,16 @@ class Kernel(IPythonKernel):
 
     def __init__(self, **kwargs: Any) -> None:
         self.guards = Guards()
-        self.busy = False
+        self.interrupts = Interrupts()
         super().__init__(**kwargs)
 
-    def start(self) -> None:
-        """Start to serve."""
-        super().start()
-        _wake_loop_on_signals(self.io_loop)
+    def pre_handler_hook(self) -> None:
+        """Prepare to serve a request."""
+        self.interrupts.hear()
+
+    def post_handler_hook(self) -> None:
+        """Have served a request."""
+        self.interrupts.hear()
 
     def set_parent(self, ident: Any, parent: dict[str, Any], channel: str = "shell") -> None:
         """Begin to serve a request."""
@@ -82,12 +90,21 @@ class Kernel(IPythonKernel):
 
     async def do_execute(self, *args: Any, **kwargs: Any) -> Any:
         """Run a cell."""
-        self.busy = True
+        count = self.execution_count
         try:
-            return await super().do_execute(*args, **kwargs)
+            with self.interrupts.request():
+                return await super().do_execute(*args, **kwargs)
+        except KeyboardInterrupt as error:
+            return self._interrupted(error, count)
         finally:
-            self.busy = False
             self.guards.after_cell()
+
+    def _interrupted(self, error: KeyboardInterrupt, count: int) -> dict[str, Any]:
+        """The reply for an interrupt that met IPython itself, before or after the code."""
+        self.shell.execution_count = count + 1  # type: ignore[union-attr]
+        content = {"ename": "KeyboardInterrupt", "evalue": str(error), "traceback": ["KeyboardInterrupt"]}
+        self.send_response(self.iopub_socket, "error", content)
+        return {"status": "error", **content, "execution_count": count, "user_expressions": {}, "payload": []}
 
 
 class IPKernelApp(_IPKernelApp):
@@ -130,7 +147,7 @@ class IPKernelApp(_IPKernelApp):
     def _terminate(self, number: int, frame: FrameType | None) -> None:
         self.kernel.shell.exit_now = True
         self.io_loop.add_callback_from_signal(self.io_loop.stop)
-        if self.kernel.busy:
+        if self.kernel.interrupts.busy:
             raise KeyboardInterrupt
 
     def _forget_signals(self) -> None:
@@ -153,20 +170,3 @@ def application() -> type[IPKernelApp]:
     OutStream.directory = directory
     keep_context_in_threads()
     return IPKernelApp
-
-
-def _wake_loop_on_signals(loop: Any) -> None:
-    """Let a signal end the loop's wait: what its handler asks of the loop would only be done after that."""
-    reader, writer = socket.socketpair()
-    for end in (reader, writer):
-        end.setblocking(False)  # noqa: FBT003 - it has no keyword
-    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-    loop.wakeup_pair = (reader, writer)  # they live as long as the loop
-
-    def drain(*_: Any) -> None:
-        try:
-            reader.recv(4096)
-        except OSError:  # nothing there: another wake-up has read it
-            return
-
-    loop.add_handler(reader.fileno(), drain, loop.READ)

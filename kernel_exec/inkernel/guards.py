@@ -75,10 +75,10 @@ def _reopen_descriptors(paths: list[str]) -> None:
             os.fstat(descriptor)
         except OSError:
             fresh = os.open(path, os.O_RDONLY if descriptor == 0 else os.O_WRONLY)
-            if fresh != descriptor:
-                os.dup2(fresh, descriptor)
+            if fresh == descriptor:  # the lowest that was free
+                os.set_inheritable(fresh, True)  # noqa: FBT003 - it has no keyword
+            else:  # another thread has just got it, for a file of its own
                 os.close(fresh)
-            os.set_inheritable(descriptor, True)  # noqa: FBT003 - it has no keyword
 
 
 def keep_context_in_threads() -> None:

@@ -9,8 +9,8 @@ Run as `python -I -S supervisor.py HOST_PID PARENT_DIRECTORY...` with descriptor
 
     from the host: {"launch": {"argv", "env", "cwd", "drain"}}, {"signal": number}, {"cleanup": path}, {"kill": true},
                    {"stop": seconds of grace}
-    to the host:   {"directory": path}, {"started": pid}, {"exited": wait status, "rest": [stdout, stderr]},
-                   {"error": text}
+    to the host:   {"directory": path}, {"started": pid}, {"signalled": number},
+                   {"exited": wait status, "rest": [stdout, stderr]}, {"error": text}
 
 Only the standard library, and little of it: every import here delays every kernel.
 """
@@ -147,6 +147,7 @@ class Supervisor:
         if self._kernel:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._kernel, number)
+        _tell({"signalled": number})
 
     def _do_cleanup(self, path: str) -> None:
         self._cleanup.append(path)

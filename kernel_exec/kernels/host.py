@@ -169,9 +169,9 @@ class HostProvisioner(KernelProvisionerBase):
         if signum == 0:
             return
         if signum == signal.SIGKILL:
-            self.link.send({"kill": True})
+            await self.link.kill()
         else:
-            self.link.send({"signal": signum})
+            await self.link.signal(signum)
 
     async def kill(self, restart: bool = False) -> None:  # noqa: FBT001, FBT002 - the signature of jupyter_client
         """Kill the kernel and all that it started."""
@@ -186,7 +186,7 @@ class HostProvisioner(KernelProvisionerBase):
         if self.link is None:
             return
         if restart:
-            self.link.send({"kill": True})
+            await self.link.kill()
             await self.wait()
         else:
             await self.stop(0)

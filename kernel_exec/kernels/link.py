@@ -51,6 +51,7 @@ class SupervisorLink:
         self._watches: dict[asyncio.AbstractEventLoop, list[Callable[[], None]]] = {}
         self._stopping = False
         self._killed = False
+        self._signals = 0
         self.directory: Path | None = None
         self.pid = 0
         self.running = False
@@ -166,6 +167,19 @@ class SupervisorLink:
             unwatch()
         return True
 
+    async def signal(self, number: int) -> None:
+        """Send a signal to the kernel's process group; return when it was sent, so that it meets nothing later."""
+        if self.running:
+            self._signals += 1
+            self.send({"signal": number})
+            await self.until(lambda: not self._signals or not self.running, END_TIMEOUT)
+
+    async def kill(self) -> None:
+        """Kill the kernel and all that it started; return when that is done."""
+        self.send({"kill": True})
+        if not await self.until(lambda: not self.running, END_TIMEOUT):
+            await self._kill_supervisor()
+
     async def stop(self, grace: float) -> None:
         """End the kernel and everything below the supervisor, then the supervisor with its directory; idempotent.
 
@@ -175,12 +189,19 @@ class SupervisorLink:
         self._stopping = True
         self.send({"stop": grace})
         try:
-            await self.until(lambda: False, grace + END_TIMEOUT)
+            if not await self.until(lambda: False, grace + END_TIMEOUT):
+                await self._kill_supervisor()
         finally:
-            # Cancelled, or the supervisor hangs: it ends by itself when the channel is closed.
+            # When this was cancelled: the supervisor ends by itself when the channel is closed.
             self._lost(ended=False)
             if self._killed and self.directory is not None:
                 shutil.rmtree(self.directory, ignore_errors=True)
+
+    async def _kill_supervisor(self) -> None:
+        """End a supervisor that hangs (the kernel's code may have stopped it); what it leaves is swept up."""
+        self._stopping = False
+        os.kill(self._supervisor, signal.SIGKILL)
+        await self.until(lambda: False, END_TIMEOUT)
 
     def _notify(self) -> None:
         here = asyncio.get_running_loop()
@@ -199,6 +220,8 @@ class SupervisorLink:
                 self.pid, self.running = pid, True
             case {"exited": status, "rest": [out, err]}:
                 self.running, self.status, self.rest = False, status, (out, err)
+            case {"signalled": _}:
+                self._signals = max(0, self._signals - 1)
             case {"error": text}:
                 self.error = text
 

@@ -54,8 +54,8 @@ def tasks() -> int:
     return len(os.listdir("/proc/self/task"))
 
 
-def python_threads() -> set[str]:
-    return {thread.name for thread in threading.enumerate()}
+def python_threads() -> list[str]:
+    return sorted(thread.name for thread in threading.enumerate())
 
 
 def notebook(path: Path | None) -> Any:

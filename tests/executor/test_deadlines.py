@@ -17,6 +17,13 @@ OBEDIENT = {
     "a sleep": "import time; time.sleep(600)",
     "an awaiting cell": "import asyncio; await asyncio.sleep(600)",
     "awaiting nothing": "import asyncio; await asyncio.get_running_loop().create_future()",
+    "computing between awaits": "import asyncio\nawait asyncio.sleep(0)\nwhile True: pass",
+    "waiting for a task": "import asyncio\nawait asyncio.create_task(asyncio.sleep(600))",
+    "a slow chart": (
+        "from IPython import get_ipython\nimport time\n"
+        "def slow(): get_ipython().events.unregister('post_execute', slow); time.sleep(600)\n"
+        "get_ipython().events.register('post_execute', slow)"
+    ),
     "a hanging subprocess": "import subprocess; subprocess.run(['sleep', '600'])",
     "os.system": "import os; os.system('sleep 600')",
     "a shell cell": "%%bash\necho on\nsleep 600",

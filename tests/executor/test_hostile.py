@@ -127,13 +127,15 @@ def test_no_process_outlives_a_kill_by_the_deadline(fresh: Callable[..., Executo
     assert ex.execute("1").ok
 
 
-def test_a_cell_that_kills_whoever_watches_it(fresh: Callable[..., Executor]) -> None:
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGSTOP"])
+def test_a_cell_that_ends_whoever_watches_it(fresh: Callable[..., Executor], name: str) -> None:
     ex = fresh()
     pid = int(ex.execute("import os; os.getpid()").text)
     result = ex.execute(
-        "import os, signal\nprint('on', flush=True)\nos.kill(os.getppid(), signal.SIGKILL)\nwhile True: pass"
+        f"import os, signal\nprint('on', flush=True)\nos.kill(os.getppid(), signal.{name})\nwhile True: pass", timeout=2
     )
-    assert result.status == "died"
+    assert result.status in ("died", "timeout")
+    assert not result.state_preserved
     assert result.stdout == "on\n"
     assert wait_until(lambda: not runs(pid))
     assert ex.execute("1").ok

@@ -1,0 +1,64 @@
+"""SIGINT: it ends the cell, whatever the cell does, and nothing else.
+
+A stock ipykernel lets KeyboardInterrupt come up anywhere while a request is served: one that comes between the end of
+the code and the reply takes the reply with it. And in a cell that awaits it only asks the loop to cancel the cell,
+which a loop that sleeps does not hear, and code that computes between two awaits never.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+
+class Interrupts:
+    """Turns SIGINT into the end of the running cell."""
+
+    def __init__(self) -> None:
+        self._request: asyncio.Task[Any] | None = None
+        self._cell: asyncio.Task[Any] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a cell runs."""
+        return self._request is not None
+
+    def hear(self) -> None:
+        """Install the handler: user code, and ipykernel for a cell that awaits, put others in its place."""
+        # In another thread, a subshell's, it is not possible and not needed.
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGINT, self._interrupted)
+
+    @contextlib.contextmanager
+    def request(self) -> Iterator[None]:
+        """While this lasts, the running task serves the request of a cell."""
+        self._request = asyncio.current_task()
+        try:
+            yield
+        finally:
+            self._request = None
+
+    @contextlib.contextmanager
+    def code(self) -> Iterator[None]:
+        """While this lasts, the running task runs the code of the cell; its own task when the code awaits."""
+        before, self._cell = self._cell, asyncio.current_task()
+        if self._cell is not self._request:
+            self.hear()
+        try:
+            yield
+        finally:
+            self._cell = before
+
+    def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        if self._request is None:
+            return
+        task = asyncio.current_task(self._request.get_loop())
+        if task is self._request or task is self._cell:
+            raise KeyboardInterrupt
+        if self._cell is not None:
+            # From the handler of a signal nothing else wakes a loop that waits.
+            self._cell.get_loop().call_soon_threadsafe(self._cell.cancel)
