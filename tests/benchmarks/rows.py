@@ -71,10 +71,10 @@ async def idle() -> list[Row]:
         me = psutil.Process()
         kernels = me.children(recursive=True)
         for _ in range(ROUNDS):
-            before = _cpu_ms(me), sum(map(_cpu_ms, kernels))
+            kernel_before, host_before = sum(map(_cpu_ms, kernels)), _cpu_ms(me)
             await asyncio.sleep(1)
-            host.append(_cpu_ms(me) - before[0])
-            kernel.append(sum(map(_cpu_ms, kernels)) - before[1])
+            host.append(_cpu_ms(me) - host_before)
+            kernel.append(sum(map(_cpu_ms, kernels)) - kernel_before)
     medians = {OURS: median(host), "its kernel and supervisor": median(kernel)}
     return [Row("idle executor: CPU time per second", "ms", medians, None, 1.0)]
 
