@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,19 +63,14 @@ class Row:
 
 
 async def idle() -> list[Row]:
-    """CPU time of this process (all that it has is an open executor) and of its kernel, with nothing to do."""
-    host, kernel = [], []
+    """CPU time of an open executor with nothing to do, beyond that of the same loop without it; and of its kernel."""
+    bare = await _cpu_per_second([psutil.Process()])
     async with AsyncExecutor() as executor:
         await executor.execute("x = 1")
         await asyncio.sleep(2)  # what the start left to do: collecting garbage, closing files
-        me = psutil.Process()
-        kernels = me.children(recursive=True)
-        for _ in range(ROUNDS):
-            kernel_before, host_before = sum(map(_cpu_ms, kernels)), _cpu_ms(me)
-            await asyncio.sleep(1)
-            host.append(_cpu_ms(me) - host_before)
-            kernel.append(sum(map(_cpu_ms, kernels)) - kernel_before)
-    medians = {OURS: median(host), "its kernel and supervisor": median(kernel)}
+        idle = await _cpu_per_second([psutil.Process()])
+        kernel = await _cpu_per_second(psutil.Process().children(recursive=True))
+    medians = {OURS: max(0.0, idle - bare), "its kernel and supervisor": kernel}
     return [Row("idle executor: CPU time per second", "ms", medians, None, 1.0)]
 
 
@@ -197,6 +192,16 @@ def _rotated(contenders: Mapping[str, Any], turn: int) -> list[str]:
 
 def _medians(samples: Samples, *, skip: int) -> dict[str, float]:
     return {name: median(values[skip:]) for name, values in samples.items()}
+
+
+async def _cpu_per_second(processes: Sequence[psutil.Process]) -> float:
+    """Median of the CPU milliseconds that processes take in a second in which this one sleeps."""
+    times = []
+    for _ in range(ROUNDS):
+        before = sum(map(_cpu_ms, processes))
+        await asyncio.sleep(1)
+        times.append(sum(map(_cpu_ms, processes)) - before)
+    return median(times)
 
 
 def _cpu_ms(process: psutil.Process) -> float:
