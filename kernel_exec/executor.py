@@ -9,24 +9,33 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from kernel_exec import outcome
 from kernel_exec.callbacks import ask, check_callbacks
-from kernel_exec.errors import ExecutorClosed
+from kernel_exec.errors import ExecutorClosed, RecordingError
 from kernel_exec.execution import Execution, OnInput, OnOutput
 from kernel_exec.home import Home
 from kernel_exec.kernels.host import HostKernel, checked_kernel
 from kernel_exec.outcome import Verdict
 from kernel_exec.pictures import images_of
-from kernel_exec.recording import markdown_cell
+from kernel_exec.recording import markdown_cell, raw_cell
 from kernel_exec.results import ExecutionResult
 from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe
 from kernel_exec.session import Ending, Session
-from kernel_exec.settings import DEFAULT, PathLike, Timeout, checked_code, checked_settings, checked_timeout
+from kernel_exec.settings import (
+    DEFAULT,
+    PathLike,
+    Timeout,
+    checked_attachments,
+    checked_json,
+    checked_settings,
+    checked_text,
+    checked_timeout,
+)
 from kernel_exec.stream import Stream
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.conversation import Changed, Event, InputWanted, Shown
@@ -155,6 +164,38 @@ class AsyncExecutor:
             await self._open()
             return await self._restart()
 
+    async def annotate(
+        self,
+        text: str,
+        *,
+        raw: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+        attachments: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """Write a text into the recording, below the cells so far; without a recording nothing happens.
+
+        Args:
+            text: Markdown.
+            raw: make it a raw cell, whose text is for nbconvert alone.
+            metadata: of the cell.
+            attachments: its inline images: file name -> MIME type -> base64.
+
+        Raises:
+            ExecutorClosed, KernelStartError: as for `execute`.
+            RecordingError: it could not be written; it is kept, and the next cell tries again.
+            InvalidArgument, WrongType: an argument cannot work.
+        """
+        self._check_usable()
+        make = raw_cell if raw else markdown_cell
+        cell_id = uuid.uuid4().hex[:8]
+        cell = make(
+            cell_id, checked_text("text", text), checked_json("metadata", metadata), checked_attachments(attachments)
+        )
+        async with self._turn:
+            await self._open()
+            if trouble := await self._scribe.write_cell(cell):
+                raise RecordingError(trouble)
+
     # Life
 
     async def start(self) -> Self:
@@ -221,7 +262,7 @@ class AsyncExecutor:
     def _submit(self, code: str, timeout: Timeout, on_input: OnInput | None, *, watched: bool) -> Execution:
         self._check_usable()
         seconds = checked_timeout(timeout, self._settings.timeout)
-        execution = Execution(checked_code(code), seconds, on_input=on_input, watched=watched)
+        execution = Execution(checked_text("code", code), seconds, on_input=on_input, watched=watched)
         task = asyncio.ensure_future(self._perform(execution))
         self._calls[execution] = task
         task.add_done_callback(lambda _: self._calls.pop(execution, None))
@@ -341,14 +382,7 @@ class AsyncExecutor:
 
     async def _start_session(self, old: Session | None = None) -> Session:
         try:
-            self._home.make()
-            return await Session.start(
-                self._kernel,
-                cwd=self._home.workdir,
-                cleanup=self._home.cleanup,
-                widgets=self._widgets,
-                on_event=self._happened,
-            )
+            return await Session.start(self._kernel, home=self._home, widgets=self._widgets, on_event=self._happened)
         finally:
             # Not before: the old supervisor would clean up if this process died in between.
             if old is not None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from kernel_exec.errors import KernelStartError
 from kernel_exec.execution import Execution
+from kernel_exec.home import Home
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.kernels.kernel import Death, Kernel, Usage
 from kernel_exec.wire.cell import Cell
@@ -74,8 +74,7 @@ class Session:
         cls,
         settings: HostKernel,
         *,
-        cwd: Path,
-        cleanup: Sequence[Path],
+        home: Home,
         widgets: Widgets,
         on_event: Callable[[Event], None],
     ) -> Session:
@@ -83,8 +82,8 @@ class Session:
 
         Args:
             settings: what kind of kernel, and how.
-            cwd: its working directory.
-            cleanup: what is removed if this process ends without stopping it.
+            home: its working directory, made when it is missing, and what is to be removed if this process ends
+                without stopping the kernel.
             widgets: follows the widgets of the kernel.
             on_event: told of what happens, on the loop; must not wait.
 
@@ -92,7 +91,9 @@ class Session:
             UnknownKernel, KernelStartError: there is no such kernel; it died, or did not answer in time.
         """
         deadline = asyncio.get_running_loop().time() + START_TIMEOUT
-        kernel = await Kernel.start(settings, cwd=cwd, cleanup=cleanup, deadline=deadline)
+        kernel = await Kernel.start(
+            settings, cwd=home.workdir, cleanup=home.cleanup, prepare=home.make, deadline=deadline
+        )
         try:
             session = cls(kernel, widgets, on_event)
             await session._ready(deadline)

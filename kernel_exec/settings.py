@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from kernel_exec.errors import InvalidArgument, WrongType
 
@@ -90,20 +92,51 @@ def checked_timeout(timeout: Timeout, default: float | None) -> float | None:
     return default if isinstance(timeout, _Default) else checked_seconds("timeout", timeout)
 
 
-def checked_code(code: str) -> str:
-    """Return the code.
+def checked_text(what: str, text: str) -> str:
+    """Return the text of a cell.
 
     Raises:
         WrongType: it is not a string.
-        InvalidArgument: it cannot be sent, because it is no valid Unicode.
+        InvalidArgument: it can be neither sent nor written, because it is no valid Unicode.
     """
-    if not isinstance(code, str):
-        raise WrongType(f"code must be a string, not {type(code).__name__}; read a file with Path(...).read_text()")
+    if not isinstance(text, str):
+        raise WrongType(f"{what} must be a string, not {type(text).__name__}; read a file with Path(...).read_text()")
     try:
-        code.encode("utf-8")
+        text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise InvalidArgument(f"code is no valid Unicode: it has a lone surrogate at index {error.start}") from None
-    return code
+        raise InvalidArgument(f"{what} is no valid Unicode: it has a lone surrogate at index {error.start}") from None
+    return text
+
+
+def checked_json(what: str, value: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return a copy of a JSON object.
+
+    Raises:
+        WrongType: it is no mapping.
+        InvalidArgument: JSON cannot express it.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise WrongType(f"{what} must be a mapping, not {type(value).__name__}")
+    try:
+        copy: dict[str, Any] = json.loads(json.dumps(dict(value), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidArgument(f"{what} cannot be written as JSON: {error}") from None
+    return copy
+
+
+def checked_attachments(value: Mapping[str, Mapping[str, str]] | None) -> dict[str, Any]:
+    """Return a copy of the attachments of a text cell.
+
+    Raises:
+        WrongType, InvalidArgument: they are not file names -> MIME types -> text.
+    """
+    attachments = checked_json("attachments", value)
+    for name, bundle in attachments.items():
+        if not isinstance(bundle, dict) or not all(isinstance(data, str) for data in bundle.values()):
+            raise InvalidArgument(f"attachment {name!r} must be a mapping of MIME types to text (base64 for images)")
+    return attachments
 
 
 def _notebook(notebook: PathLike | Literal[False] | None) -> Path | Literal[False] | None:

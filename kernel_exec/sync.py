@@ -5,9 +5,10 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from kernel_exec import execution as core
 from kernel_exec.callbacks import check_callbacks
@@ -169,6 +170,17 @@ class Executor:
     def restart(self) -> ExecutionResult:
         """End the kernel and start a fresh one: all variables are lost, and the result and the recording say so."""
         return self._portal.call(self._core.restart)
+
+    def annotate(
+        self,
+        text: str,
+        *,
+        raw: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+        attachments: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """Write a text into the recording, below the cells so far; without a recording nothing happens."""
+        self._portal.call(lambda: self._core.annotate(text, raw=raw, metadata=metadata, attachments=attachments))
 
     def start(self) -> Self:
         """Start the kernel and the recording; nothing happens when they are started."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sys
 import time
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from kernel_exec.cli.cells import (
     with_parameters,
 )
 from kernel_exec.cli.show import Place, Show, make_show
-from kernel_exec.errors import InvalidArgument, KernelExecError
+from kernel_exec.errors import InvalidArgument, KernelExecError, RecordingError
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.results import ExecutionResult
 from kernel_exec.sync import Executor
@@ -101,14 +101,25 @@ class Runner:
         )
 
     def _run_cells(self, executor: Executor, cells: Iterable[SourceCell]) -> None:
-        runnable = [cell for cell in cells if cell.kind == "code" and cell.source.strip()]
-        for number, cell in enumerate(runnable, 1):
-            result = self._run_cell(executor, Place(number, len(runnable), cell.title), cell)
+        cells = [cell for cell in cells if cell.kind != "code" or cell.source.strip()]
+        count = sum(cell.kind == "code" for cell in cells)
+        number = 0
+        for cell in cells:
+            if cell.kind != "code":
+                self._carry(executor, cell)
+                continue
+            number += 1
+            result = self._run_cell(executor, Place(number, count, cell.title), cell)
             failed = not (result.ok or (cell.may_fail and result.status == "error"))
             if failed:
                 self._failed(result.status, _EXIT.get(result.status, status.ERROR))
             if failed and not self._arguments.keep_going:
                 return
+
+    def _carry(self, executor: Executor, cell: SourceCell) -> None:
+        """Write a text of the file into the recording."""
+        with contextlib.suppress(RecordingError):  # what keeps it from disk is told by the cells, and at the end
+            executor.annotate(cell.source, raw=cell.kind == "raw", metadata=cell.metadata, attachments=cell.attachments)
 
     def _run_cell(self, executor: Executor, place: Place, cell: SourceCell) -> ExecutionResult:
         self._show.begins(place, cell)
@@ -134,14 +145,6 @@ class Runner:
             "notebook": str(notebook) if notebook and notebook.exists() else None,
             "duration": round(time.monotonic() - self._begun, 3),
         }
-
-
-def end_quietly() -> int:
-    """Whoever read the output went away: write no more, not even at exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(nowhere, stream.fileno())
-    return status.BROKEN_PIPE
 
 
 def _text(file: str) -> str:

@@ -70,18 +70,27 @@ class Kernel:
         self.died: asyncio.Future[Death] = asyncio.get_running_loop().create_future()
 
     @classmethod
-    async def start(cls, settings: HostKernel, *, cwd: Path, cleanup: Sequence[Path] = (), deadline: float) -> Kernel:
+    async def start(
+        cls,
+        settings: HostKernel,
+        *,
+        cwd: Path,
+        cleanup: Sequence[Path] = (),
+        prepare: Callable[[], None] = lambda: None,
+        deadline: float,
+    ) -> Kernel:
         """Start a kernel; return when its program runs, which is before it answers.
 
         Args:
             settings: which kernel.
             cwd: its working directory.
             cleanup: what is removed when this process ends without `stop`.
+            prepare: makes what is to be cleaned up; called when that is certain.
             deadline: the latest end, in the loop's time.
 
         Raises:
             UnknownKernel: there is no such kernelspec.
-            KernelStartError: the kernel cannot be executed, or not in time.
+            KernelStartError: the kernel cannot be executed, or not in time; or `prepare` fails.
         """
         spec = find_kernel_spec(settings.kernel_name)
         provisioner = HostProvisioner(kernel_id=str(uuid.uuid4()), kernel_spec=spec, parent=None)
@@ -90,7 +99,7 @@ class Kernel:
         kernel = cls(provisioner, settings.kernel_name)
         try:
             async with asyncio.timeout_at(deadline):
-                await kernel._launch(cwd)
+                await kernel._launch(cwd, prepare)
         except BaseException as error:
             await provisioner.stop(0)
             if isinstance(error, TimeoutError):
@@ -179,8 +188,9 @@ class Kernel:
     def _directory(self) -> Path | None:
         return self._provisioner.link.directory if self._provisioner.link else None
 
-    async def _launch(self, cwd: Path) -> None:
+    async def _launch(self, cwd: Path, prepare: Callable[[], None]) -> None:
         prepared = await self._provisioner.pre_launch(cwd=str(cwd))
+        prepare()
         self.connection = dict(await self._provisioner.launch_kernel(prepared.pop("cmd"), **prepared))
         assert self._provisioner.link is not None
         self._unwatch = self._provisioner.link.watch(self._look)

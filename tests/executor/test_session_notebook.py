@@ -79,6 +79,19 @@ def test_a_silent_running_cell_is_there_too(fresh: Callable[..., Executor]) -> N
     assert not execution.done
 
 
+def test_texts_stand_between_the_cells(fresh: Callable[..., Executor]) -> None:
+    ex = fresh()
+    attachments = {"dot.png": {"image/png": "iVBORw0KGgo="}}
+    ex.annotate("# Title\n![](attachment:dot.png)", attachments=attachments, metadata={"tags": ["a"]})
+    ex.execute("1")
+    ex.annotate("\\LaTeX", raw=True)
+    first, second, third = notebook(ex.notebook_path).cells
+    assert (first.cell_type, first.source) == ("markdown", "# Title\n![](attachment:dot.png)")
+    assert (first.attachments, first.metadata) == (attachments, {"tags": ["a"]})
+    assert second.source == "1"
+    assert (third.cell_type, third.source) == ("raw", "\\LaTeX")
+
+
 def test_restart_is_part_of_the_record(fresh: Callable[..., Executor]) -> None:
     ex = fresh()
     ex.execute("kept = 1")
