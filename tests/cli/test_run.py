@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import nbformat
 import pytest
 
 from kernel_exec.cli import arguments as status
-from tests.cli.conftest import PATIENCE, Runs, Terminal
+from tests.cli.conftest import COMMAND, PATIENCE, Runs, Terminal
 
 FIGURE = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
 
@@ -32,7 +33,8 @@ def code(source: str, *tags: str) -> Any:
 def test_a_script_runs_cell_by_cell_in_one_kernel(run: Runs) -> None:
     done = run.code("# %% [markdown]\n# # Title\n# %%\nx = 20\n# %% Add\nprint('sum:', x + 1)\nx + 2\n")
     assert (done.returncode, done.stdout) == (status.OK, "sum: 21\n22\n")
-    assert [text for kind, text in run.sources() if kind == "code"] == ["x = 20", "print('sum:', x + 1)\nx + 2"]
+    cells = [("markdown", "# Title"), ("code", "x = 20"), ("code", "print('sum:', x + 1)\nx + 2")]
+    assert run.sources() == cells
     assert "recorded in" in done.stderr
     assert "\x1b" not in done.stdout + done.stderr
 
@@ -60,7 +62,9 @@ def test_the_code_of_a_notebook_runs(run: Runs) -> None:
     script = run.script(a_notebook(*cells, kernelspec={"name": "python3", "display_name": "Python 3"}), "in.ipynb")
     done = run(script, "--notebook", "out.ipynb")
     assert (done.returncode, done.stdout) == (status.OK, "42\n")
-    (recorded,) = [cell for cell in run.recorded("out.ipynb").cells if cell.cell_type == "code"]
+    text, raw, recorded = run.recorded("out.ipynb").cells
+    assert (text.source, text.attachments) == (attached.source, attached.attachments)
+    assert (raw.cell_type, raw.source) == ("raw", "raw")
     assert recorded.outputs[0].data["text/plain"] == "42"
 
 
@@ -150,6 +154,8 @@ def test_json_is_one_document(run: Runs) -> None:
         (("ok.py", "--param", "novalue"), "not NAME=VALUE"),
         (("ok.py", "--param", "class=1"), "cannot be the name"),
         (("ok.py", "--param", "a b=1"), "cannot be the name"),
+        (("ok.py", "--param", "2x=1"), "cannot be the name"),
+        (("ok.py", "--param", "=1"), "cannot be the name"),
         (("ok.py", "--workdir", "ok.py"), "is a file"),
         (("ok.py", "--notebook", "."), "is a directory"),
         (("ok.py", "--wrong"), "unrecognized arguments"),
@@ -180,6 +186,51 @@ def test_a_recording_that_cannot_be_written_is_said_clearly(run: Runs) -> None:
     assert (done.returncode, done.stdout) == (status.CANNOT, "")
     assert "/sys/kernel/a.ipynb" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_directories_that_are_missing_are_made(run: Runs) -> None:
+    assert run.code("import os; print(os.getcwd())", "--workdir", "a/b", "--notebook", "c/d/e.ipynb").stdout == (
+        f"{run.directory}/a/b\n"
+    )
+    assert run.sources("c/d/e.ipynb")
+
+
+def test_an_older_notebook_is_kept(run: Runs) -> None:
+    run.code("print(1)")
+    run.code("print(2)")
+    assert [run.sources(name)[0][1] for name in ("session.ipynb", "session-1.ipynb")] == ["print(2)", "print(1)"]
+
+
+def test_nobody_is_there_to_type(run: Runs) -> None:
+    done = run("-", stdin="print('before')\ninput('name? ')\n# %%\nprint('after')")
+    assert (done.returncode, done.stdout) == (status.ERROR, "before\n")
+    assert "StdinNotImplementedError" in done.stderr
+
+
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_output_that_cannot_be_written_is_said_clearly(run: Runs, option: tuple[str, ...]) -> None:
+    script = run.script("print(1)")
+    with open("/dev/full", "w") as full:
+        command = [*COMMAND, script, *option]
+        done = subprocess.run(
+            command, cwd=run.directory, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False
+        )
+    assert done.returncode == status.CANNOT
+    assert done.stderr == "kernel-exec: the output cannot be written: [Errno 28] No space left on device\n"
+    assert run.sources() == [("code", "print(1)")]
+
+
+def test_standard_streams_may_be_closed(run: Runs) -> None:
+    command = shlex.join([*COMMAND, run.script("print(1)")])
+    done = subprocess.run(f"{command} <&- >&- 2>&-", shell=True, cwd=run.directory, timeout=PATIENCE, check=False)
+    assert done.returncode == status.OK
+    assert run.recorded().cells[0].outputs[0].text == "1\n"
+
+
+def test_text_that_the_encoding_lacks_is_escaped(run: Runs) -> None:
+    command = ["env", "PYTHONIOENCODING=ascii", *COMMAND, run.script("print('\u00fc')")]
+    done = subprocess.run(command, cwd=run.directory, capture_output=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout) == (status.OK, b"\\xfc\n")
 
 
 def test_help_documents_the_exit_status(run: Runs) -> None:
