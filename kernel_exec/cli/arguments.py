@@ -27,7 +27,7 @@ exit status:
   {OK:>3}  all cells ended well
   {ERROR:>3}  a cell raised an error
   {USAGE:>3}  the command or its input cannot be used
-  {CANNOT:>3}  no kernel could be started, or the recording could not be written
+  {CANNOT:>3}  no kernel could be started, or the recording or the output not be written
   {TIMEOUT:>3}  a cell ran into its timeout
   {DEAD:>3}  the kernel died
   {INTERRUPTED:>3}  interrupted, by Ctrl-C or SIGTERM

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 from kernel_exec.cli.cells import SourceCell
+from kernel_exec.cli.streams import Out, OutputLost
 from kernel_exec.results import ExecutionResult, Output
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -56,10 +58,9 @@ class Text:
         err: standard error. On a terminal it shows which cell runs, and for how long.
     """
 
-    def __init__(self, out: TextIO, err: TextIO) -> None:
+    def __init__(self, out: Out, err: Out) -> None:
         self._out, self._err = out, err
-        self._colour = {id(stream): stream.isatty() for stream in (out, err)}
-        self._status = StatusLine(err) if err.isatty() else None
+        self._status = StatusLine(err) if err.is_terminal else None
         self._newline = True
         self._errors: set[str] = set()  # names of those that the running cell has shown
 
@@ -104,31 +105,26 @@ class Text:
         if summary["notebook"]:
             self._line(self._err, f"recorded in {summary['notebook']}")
 
-    def _line(self, stream: TextIO, text: str) -> None:
+    def _line(self, stream: Out, text: str) -> None:
         """Write whole lines, on lines of their own."""
         self._write(stream, ("" if self._newline else "\n") + text.rstrip("\n") + "\n")
 
-    def _write(self, stream: TextIO, text: str) -> None:
+    def _write(self, stream: Out, text: str) -> None:
         if not text:
             return
-        if not self._colour[id(stream)]:
+        if not stream.is_terminal:
             text = _ANSI.sub("", text)
         self._newline = text.endswith("\n")
-
-        def write() -> None:
-            stream.write(text)
-            stream.flush()
-
         if self._status:
-            self._status.around(write, newline=self._newline)
+            self._status.above(stream, text)
         else:
-            write()
+            stream.write(text)
 
 
 class StatusLine:
     """One line at the bottom of a terminal that tells what runs, and for how long."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Out) -> None:
         self._stream = stream
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -153,32 +149,34 @@ class StatusLine:
             with self._lock:
                 self._clear()
 
-    def around(self, write: Callable[[], None], *, newline: bool) -> None:
-        """Write something above it; `newline` says whether that ends with one."""
+    def above(self, stream: Out, text: str) -> None:
+        """Write text above it."""
         with self._lock:
             self._clear()
-            write()
-            self._free = newline
+            stream.write(text)
+            self._free = text.endswith("\n")
 
     def _tick(self, over: threading.Event) -> None:
-        while not over.wait(_TICK):
-            with self._lock:
-                if self._free:
-                    self._clear()
-                    seconds = time.monotonic() - self._since
-                    self._stream.write(f"\x1b[2m{self._text[:60]}  {seconds:.0f} s\x1b[0m")
-                    self._stream.flush()
+        with contextlib.suppress(OutputLost):  # the next output, or the end, meets it too
+            while not over.wait(_TICK):
+                with self._lock:
+                    self._show()
+
+    def _show(self) -> None:
+        self._clear()
+        if self._free:
+            seconds = time.monotonic() - self._since
+            self._stream.write(f"\x1b[2m{self._text[:60]}  {seconds:.0f} s\x1b[0m")
 
     def _clear(self) -> None:
         if self._free:
             self._stream.write("\r\x1b[2K")
-            self._stream.flush()
 
 
 class Json:
     """One JSON document at the end, and nothing else on standard output."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: Out) -> None:
         self._out = out
         self._cells: list[dict[str, Any]] = []
 
@@ -195,9 +193,7 @@ class Json:
 
     def finished(self, summary: Mapping[str, Any]) -> None:
         """Print the document."""
-        json.dump({**summary, "cells": self._cells}, self._out, ensure_ascii=True, indent=1, default=str)
-        self._out.write("\n")
-        self._out.flush()
+        self._out.write(json.dumps({**summary, "cells": self._cells}, indent=1, default=str) + "\n")
 
 
 def as_json(result: ExecutionResult) -> dict[str, Any]:
@@ -212,7 +208,7 @@ def as_json(result: ExecutionResult) -> dict[str, Any]:
 
 def make_show(*, as_document: bool) -> Show:
     """Return what fits the standard streams of this process."""
-    return Json(sys.stdout) if as_document else Text(sys.stdout, sys.stderr)
+    return Json(Out(sys.stdout)) if as_document else Text(Out(sys.stdout), Out(sys.stderr))
 
 
 def _readable(data: Mapping[str, Any]) -> str:
