@@ -104,6 +104,8 @@ class HostProvisioner(KernelProvisionerBase):
         self.cleanup_paths: list[Path] = []
         self.launches_ours = False
         """Whether the command of the last launch starts ipykernel through our launcher."""
+        self._given: set[str] = set()
+        """The addresses and files that a manager has from here."""
         self._cwd = os.curdir
         self._reaped = True
 
@@ -220,6 +222,8 @@ class HostProvisioner(KernelProvisionerBase):
     async def _opened(self) -> SupervisorLink:
         """The supervisor: the one there is, or a new one."""
         if self.link is None or self.link.gone:
+            if self.link is not None:
+                await self.link.stop(0)  # what a supervisor that was killed has left
             self.link = SupervisorLink.spawn()
             for path in self.cleanup_paths:
                 self.link.send({"cleanup": str(path.absolute())})
@@ -241,17 +245,22 @@ class HostProvisioner(KernelProvisionerBase):
     def _connect_manager(self, manager: Any, link: SupervisorLink, kwargs: dict[str, Any]) -> list[str]:
         """Let the manager write its connection file; return the kernel's command.
 
-        Its sockets lie in the private directory, unless somebody chose addresses.
+        Its sockets, and its file, lie in the private directory, unless somebody chose where.
         """
+        assert link.directory is not None
         chosen = any(getattr(manager, port) for port in _PORTS) or manager.ip not in {"", "127.0.0.1", "localhost"}
-        if not chosen:
-            assert link.directory is not None
-            manager.transport = "ipc"
-            manager.ip = str(link.directory / "k")
+        # What an earlier launch gave lies in a directory that may have gone with its supervisor.
+        if not chosen or manager.ip in self._given:
+            manager.transport, manager.ip = "ipc", str(link.directory / "k")
+            self._given.add(manager.ip)
+        if not manager.connection_file or manager.connection_file in self._given:
+            manager.connection_file = str(link.directory / "connection.json")
+            self._given.add(manager.connection_file)
+        else:
+            self.add_cleanup(Path(manager.connection_file))
         if kwargs.pop("transport_encryption", None) == "required" and manager.curve_publickey is None:
             manager.curve_publickey, manager.curve_secretkey = zmq.curve_keypair()
         session = (kwargs.get("env") or {}).get("JPY_SESSION_NAME", "")
-        self.add_cleanup(Path(manager.connection_file))
         manager.write_connection_file(jupyter_session=session)
         self.connection_info = manager.get_connection_info()
         return list(manager.format_kernel_cmd(extra_arguments=kwargs.pop("extra_arguments", [])))
