@@ -21,7 +21,7 @@ from kernel_exec.cli.cells import (
     with_parameters,
 )
 from kernel_exec.cli.show import Place, Show, make_show
-from kernel_exec.errors import InvalidArgument, KernelExecError, RecordingError
+from kernel_exec.errors import InvalidArgument, KernelExecError, RecordingError, UnknownKernel
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.results import ExecutionResult
 from kernel_exec.sync import Executor
@@ -76,14 +76,15 @@ class Runner:
         """Run it all; return the exit status."""
         notebook: Path | None = None
         try:
-            executor = self._executor(program)
-            notebook = executor.notebook_path
-            with executor:
+            with self._executor(program) as executor:
+                notebook = executor.notebook_path
                 self._run_cells(executor, program.cells)
         except KeyboardInterrupt:
             self._failed("interrupted", status.INTERRUPTED, "interrupted")
         except InvalidArgument as error:
             self._failed("usage", status.USAGE, str(error))
+        except UnknownKernel as error:
+            self._failed("failed", status.CANNOT, f"{error}; --kernel takes another")
         except KernelExecError as error:
             self._failed("failed", status.CANNOT, str(error))
         self._show.finished(self._summary(notebook))
@@ -142,7 +143,7 @@ class Runner:
             "status": self._status,
             "exit_status": self._exit,
             "message": self._message,
-            "notebook": str(notebook) if notebook and notebook.exists() else None,
+            "notebook": str(notebook) if notebook else None,
             "duration": round(time.monotonic() - self._begun, 3),
         }
 

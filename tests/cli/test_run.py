@@ -175,9 +175,12 @@ def test_what_cannot_be_used_is_said_clearly(run: Runs, arguments: tuple[str, ..
 
 
 def test_an_unknown_kernel_is_said_clearly(run: Runs) -> None:
+    run.code("1")
     done = run.code("1", "--kernel", "no-such-kernel")
     assert (done.returncode, done.stdout) == (status.CANNOT, "")
     assert "no-such-kernel" in done.stderr
+    assert "--kernel takes another" in done.stderr
+    assert "recorded in" not in done.stderr  # what is there is of the run before
     assert "Traceback" not in done.stderr
 
 
