@@ -88,7 +88,8 @@ STEPS = (
         ax.set_xticks(x, MONTHS)
         ax.set_ylabel("°C")
         ax.set_title("Seattle 2012-2015: mild winters, warm dry summers")
-        ax.legend(frameon=False, loc="upper left")
+        ax.set_ylim(top=43)
+        ax.legend(frameon=False, loc="upper left", ncols=3)
         ax.get_legend().legend_handles[2].set_facecolor("#f4b76a")
         plt.show()
         """,
@@ -109,7 +110,8 @@ STEPS = (
         for month, total in enumerate(bottom):
             ax.text(month, total + 3, f"{total:.0f}", ha="center", color="#555555", fontsize=8.5)
         ax.set_ylabel("mm in an average year's month")
-        ax.set_title(f"October to March bring {bottom[[9, 10, 11, 0, 1, 2]].sum() / bottom.sum():.0%} of the water")
+        winter = 100 * bottom[[9, 10, 11, 0, 1, 2]].sum() / bottom.sum()
+        ax.set_title(f"October to March bring {winter:.0f} % of the water")
         ax.legend(frameon=False, loc="upper center")
         plt.show()
         """,
@@ -217,6 +219,7 @@ def main() -> int:
         print(f"A live kernel after {time.monotonic() - start:.2f} s.\n")
         for number, step in enumerate(STEPS, start=1):
             progress.begin(number, step.title)
+            executor.annotate(f"### {step.title}")
             result = executor.execute(dedent(step.code).strip(), timeout=step.timeout, on_output=progress.output)
             progress.end(result)
             surprises += result.status != step.expected or not result.state_preserved
@@ -234,7 +237,7 @@ def _shortened(result: ExecutionResult) -> str:
     if result.error is not None:
         last = result.stdout.strip().splitlines()[-1:]
         return "\n".join([*last, str(result.error)])
-    lines = [line for line in result.text.strip().splitlines() if not line.startswith("[image/")]
+    lines = [line.rstrip() for line in result.text.splitlines() if not line.startswith("[image/")]
     return "\n".join(lines[-8:])
 
 
