@@ -120,6 +120,7 @@ class Session:
         """
         before = self.kernel.usage()
         self.kernel.reset_peak()
+        self.kernel.forget_output()
         self.interrupted = False
         self._finished = asyncio.get_running_loop().create_future()
         self._channels.execute(

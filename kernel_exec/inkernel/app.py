@@ -130,7 +130,7 @@ class IPKernelApp(_IPKernelApp):
         thread.send_multipart = send_multipart
 
     def init_signal(self) -> None:
-        """Ignore SIGINT between cells, and end in order at SIGTERM."""
+        """Ignore SIGINT between cells; end at SIGTERM, in order between cells and at once during one."""
         super().init_signal()
         signal.signal(signal.SIGTERM, self._terminate)
         os.register_at_fork(after_in_child=self._forget_signals)
@@ -145,10 +145,12 @@ class IPKernelApp(_IPKernelApp):
                 continue
 
     def _terminate(self, number: int, frame: FrameType | None) -> None:
+        if self.kernel.interrupts.busy:
+            # An answer to the cell, which would follow from an exception, would say that the kernel lives.
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
         self.kernel.shell.exit_now = True
         self.io_loop.add_callback_from_signal(self.io_loop.stop)
-        if self.kernel.interrupts.busy:
-            raise KeyboardInterrupt
 
     def _forget_signals(self) -> None:
         """In a forked child: its signals are its own."""

@@ -7,8 +7,8 @@ of the host may hold the channel open for ever).
 
 Run as `python -I -S supervisor.py HOST_PID PARENT_DIRECTORY...` with descriptor 0 the channel: one JSON object a line.
 
-    from the host: {"launch": {"argv", "env", "cwd", "drain"}}, {"signal": number}, {"cleanup": path}, {"kill": true},
-                   {"stop": seconds of grace}
+    from the host: {"launch": {"argv", "env", "cwd", "drain"}}, {"signal": number}, {"cleanup": path}, {"forget": true},
+                   {"kill": true}, {"stop": seconds of grace}
     to the host:   {"directory": path}, {"started": pid}, {"signalled": number},
                    {"exited": wait status, "rest": [stdout, stderr]}, {"error": text}
 
@@ -151,6 +151,11 @@ class Supervisor:
 
     def _do_cleanup(self, path: str) -> None:
         self._cleanup.append(path)
+
+    def _do_forget(self, _: object) -> None:
+        for index, rest in enumerate(self._rest):
+            self._read_fifo(index)
+            rest.clear()
 
     def _do_kill(self, _: object) -> None:
         self._kill()

@@ -168,6 +168,14 @@ class Kernel:
             # Without it the peak is that of the kernel's whole life, which is still true.
             return
 
+    def forget_output(self) -> None:
+        """A cell begins: what lies in the descriptors is not its last words.
+
+        Only where nobody but the supervisor reads them; our launcher makes outputs of what they hold.
+        """
+        if not self.ours and self._provisioner.link is not None:
+            self._provisioner.link.send({"forget": True})
+
     def last_words(self) -> list[Message]:
         """Return what a dead kernel had put out since the last execute request, in order.
 
