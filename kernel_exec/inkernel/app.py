@@ -85,6 +85,7 @@ class Kernel(IPythonKernel):
         if channel == "shell":
             if parent["header"]["msg_type"] == "execute_request":
                 self.spool.begin(parent["header"]["msg_id"])
+                self.interrupts.expect()
             self.guards.set_parent(parent)
         super().set_parent(ident, parent, channel)
 

@@ -21,6 +21,7 @@ class Interrupts:
     def __init__(self) -> None:
         self._request: asyncio.Task[Any] | None = None
         self._cell: asyncio.Task[Any] | None = None
+        self._early = False
 
     @property
     def busy(self) -> bool:
@@ -33,11 +34,17 @@ class Interrupts:
         with contextlib.suppress(ValueError):
             signal.signal(signal.SIGINT, self._interrupted)
 
+    def expect(self) -> None:
+        """A request was taken up: an interrupt from now on, before its code runs, is for it."""
+        self._early = False
+
     @contextlib.contextmanager
     def request(self) -> Iterator[None]:
         """While this lasts, the running task serves the request of a cell."""
         self._request = asyncio.current_task()
         try:
+            if self._early:
+                raise KeyboardInterrupt
             yield
         finally:
             self._request = None
@@ -55,6 +62,7 @@ class Interrupts:
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         if self._request is None:
+            self._early = True
             return
         task = asyncio.current_task(self._request.get_loop())
         if task is self._request or task is self._cell:
