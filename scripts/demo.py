@@ -89,6 +89,7 @@ STEPS = (
         ax.set_ylabel("°C")
         ax.set_title("Seattle 2012-2015: mild winters, warm dry summers")
         ax.set_ylim(top=43)
+        ax.set_yticks(range(0, 40, 10))
         ax.legend(frameon=False, loc="upper left", ncols=3)
         ax.get_legend().legend_handles[2].set_facecolor("#f4b76a")
         plt.show()

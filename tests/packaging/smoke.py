@@ -24,6 +24,7 @@ with Executor(workdir="work") as executor:
     facts["images"] = [image.mime for image in plot.images]
     stopped = executor.execute("while True: pass", timeout=1)
     facts["after_timeout"] = [stopped.status, stopped.state_preserved, executor.execute("x").text]
+    facts["launcher"] = executor.execute("type(get_ipython().kernel).__module__").text
     notebook = executor.notebook_path
 
 assert notebook is not None

@@ -79,7 +79,8 @@ def test_the_package_runs_cells_and_records_them(installed: Installed) -> None:
     assert facts["error"] == "ZeroDivisionError"
     assert facts["images"] == ["image/png"]
     assert facts["after_timeout"] == ["timeout", True, "42"]
-    assert facts["cells"] == 5
+    assert facts["launcher"] == "'_kernel_exec.app'", "what runs inside the kernel must have been found"
+    assert facts["cells"] == 6
     assert facts["provisioner"] == "HostProvisioner"
     assert facts["stock_client"] == "7"
 
