@@ -56,6 +56,7 @@ class ZMQInteractiveShell(_Shell):
             if not isinstance(error, SystemExit):
                 traceback.print_exc()
             self.kernel.guards.end_child(status if isinstance(status, int) else int(status is not None))
+        self.kernel.interrupts.hide(sys.exc_info()[2])
         super().showtraceback(*args, **kwargs)
 
 

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import Iterator
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Any
 
 
@@ -59,6 +59,14 @@ class Interrupts:
             yield
         finally:
             self._cell = before
+
+    def hide(self, trace: TracebackType | None) -> None:
+        """Cut the handler off the end of a traceback: it is no code of the user's."""
+        while trace is not None:
+            after = trace.tb_next
+            if after is not None and after.tb_frame.f_code is Interrupts._interrupted.__code__:
+                trace.tb_next = after = None
+            trace = after
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         if self._request is None:
