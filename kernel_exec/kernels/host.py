@@ -28,6 +28,8 @@ from kernel_exec.kernels.specs import kernel_command, with_launcher
 LAUNCHER = Path(__file__).parent.parent / "inkernel" / "launcher.py"
 SHUTDOWN_GRACE = 0.5
 """Seconds that a kernel has to end by itself when nobody waits for it any more."""
+HISTORY = "--HistoryManager.hist_file"
+"""The file of IPython's history: the user's own, where code of a program has no business, nor many kernels at once."""
 
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 
@@ -127,6 +129,8 @@ class HostProvisioner(KernelProvisionerBase):
         else:
             command = self._connect_manager(self.parent, link, kwargs)
         ours = with_launcher(command, LAUNCHER)
+        if ours is not None and self.parent is None and not any(part.startswith(HISTORY) for part in ours):
+            ours.append(f"{HISTORY}=:memory:")
         self.launches_ours = ours is not None
         env = kernel_environment(
             command,
