@@ -33,7 +33,10 @@ def finish(talk: Conversation, parent: str) -> None:
 def test_a_cell_from_busy_to_idle() -> None:
     talk, (cell,) = begun("r1")
     assert talk.receive(status("busy")) == []
+    assert set(cell.stamps) == {"iopub.status.busy"}
     assert talk.receive(execute_input(count=4)) == []
+    assert cell.execution_count == 4
+    assert set(cell.stamps) == {"iopub.status.busy", "iopub.execute_input"}
     (shown,) = talk.receive(stream("hello"))
     assert shown == Shown(cell, {"output_type": "stream", "name": "stdout", "text": "hello"})
     assert talk.receive(reply(count=4)) == []

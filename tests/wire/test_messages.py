@@ -77,14 +77,19 @@ def test_the_time_is_utc() -> None:
 
 
 def test_a_lone_surrogate_is_sent_as_an_escape() -> None:
-    _, frames = Codec(KEY).build("a", {"x": "\ud800"})
-    assert frames[5] == b'{"x":"\\ud800"}'
+    _, frames = Codec(KEY).build("a", {"x": "\ud800", "y": 1})
+    assert frames[5] == b'{"x":"\\ud800","y":1}'
 
 
 def test_without_a_key_nothing_is_signed() -> None:
     _, frames = Codec(b"").build("a", {"x": 1})
     assert frames[1] == b""
     assert Codec(b"").parse("shell", frames).content == {"x": 1}
+
+
+def test_a_header_may_have_no_date() -> None:
+    frames = frames_of(b'{"msg_id":"m","msg_type":"status"}', b"{}", b"{}", b"{}")
+    assert Codec(KEY).parse("iopub", frames).date == ""
 
 
 def test_another_signature_scheme() -> None:
