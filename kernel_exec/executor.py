@@ -10,6 +10,7 @@ import os
 import time
 import uuid
 from collections.abc import Coroutine, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -37,6 +38,7 @@ from kernel_exec.settings import (
     checked_timeout,
 )
 from kernel_exec.stream import Stream
+from kernel_exec.succession import Succession
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.conversation import Changed, Event, InputWanted, Shown
 from kernel_exec.wire.widgets import Widgets
@@ -81,10 +83,11 @@ class AsyncExecutor:
         self._pid = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn = asyncio.Lock()
-        self._session: Session | None = None
         self._widgets = Widgets()
+        self._kernels = Succession(
+            partial(Session.start, self._kernel, home=self._home, widgets=self._widgets, on_event=self._happened)
+        )
         self._metadata: dict[str, Any] = {}
-        self._starting: asyncio.Task[Session] | None = None
         self._opened = False
         self._closing: asyncio.Task[None] | None = None
         self._closed_because = ""
@@ -145,8 +148,8 @@ class AsyncExecutor:
     async def interrupt(self) -> None:
         """Interrupt the running cell, as the stop button of a notebook does; nothing happens when none runs."""
         self._check_usable()
-        if self._session is not None:
-            await self._session.interrupt()
+        if self._kernels.session is not None:
+            await self._kernels.session.interrupt()
 
     async def restart(self) -> ExecutionResult:
         """End the kernel and start a fresh one: all variables are lost, and the result and the recording say so.
@@ -251,7 +254,8 @@ class AsyncExecutor:
     @property
     def is_alive(self) -> bool:
         """True when the kernel runs."""
-        return self._closing is None and self._session is not None and not self._session.died.done()
+        session = self._kernels.session
+        return self._closing is None and session is not None and not session.died.done()
 
     def __repr__(self) -> str:
         state = "closed" if self._closing else "alive" if self.is_alive else "open" if self._opened else "not started"
@@ -294,7 +298,7 @@ class AsyncExecutor:
         assert execution.cell is not None
         verdict = outcome.verdict_of(execution.cell, ending, execution.stop, interrupted=session.interrupted)
         if not verdict.state_preserved and not self._closed_because:
-            self._revive(session)
+            self._kernels.replace(session)
         return await self._recorded(execution.cell, verdict, ending, duration)
 
     async def _run(self, session: Session, execution: Execution, cell_id: str) -> Ending:
@@ -347,8 +351,8 @@ class AsyncExecutor:
             self._scribe.changed(event.cell, RUNNING_INTERVAL)
         elif isinstance(event, Changed):
             self._scribe.changed(event.cell)
-        elif isinstance(event, InputWanted) and running is not None and self._session is not None:
-            self._background(ask(running, event, self._session.answer))
+        elif isinstance(event, InputWanted) and running is not None and self._kernels.session is not None:
+            self._background(ask(running, event, self._kernels.session.answer))
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -372,33 +376,16 @@ class AsyncExecutor:
 
     async def _live(self) -> Session:
         """Return the session, waiting for one that is being started."""
-        if self._session is None:
-            self._starting = self._starting or asyncio.ensure_future(self._start_session())
-            await asyncio.wait((self._starting,))
-            self._check_usable()  # `close` may have come in between
-            starting, self._starting = self._starting, None
-            self._session = starting.result()
-        return self._session
-
-    async def _start_session(self, old: Session | None = None) -> Session:
-        try:
-            return await Session.start(self._kernel, home=self._home, widgets=self._widgets, on_event=self._happened)
-        finally:
-            # Not before: the old supervisor would clean up if this process died in between.
-            if old is not None:
-                await old.stop()
-
-    def _revive(self, dead: Session) -> None:
-        """Start a fresh kernel in the background: the next call waits for it."""
-        self._session = None
-        self._starting = asyncio.ensure_future(self._start_session(dead))
-        self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+        session = await self._kernels.settled()
+        self._check_usable()  # `close` may have come in between
+        assert session is not None
+        return session
 
     async def _restart(self) -> ExecutionResult:
-        already_lost = self._session is None
+        already_lost = self._kernels.session is None
         session = await self._live()
         if not already_lost:
-            self._revive(session)
+            self._kernels.replace(session)
             session = await self._live()
         await self._scribe.set_metadata(self._describe(session))
         text = "Kernel restarted: all variables are lost."
@@ -424,8 +411,7 @@ class AsyncExecutor:
 
     def _clean_up_later(self, path: Path) -> None:
         self._home.cleanup.append(path)
-        if self._session is not None:
-            self._session.kernel.add_cleanup(path)
+        self._kernels.add_cleanup(path)
 
     # The end
 
@@ -456,18 +442,13 @@ class AsyncExecutor:
             self._expiry.cancel()
         for execution in tuple(self._calls):
             execution.stop.request("close", kill=True)
-        if self._starting is not None:
-            self._starting.cancel()
-            await asyncio.wait((self._starting,))
-            if not self._starting.cancelled() and not self._starting.exception():
-                self._session = self._starting.result()
+        self._kernels.abandon()
         if self._calls:
             await asyncio.wait(tuple(self._calls.values()))
         for task in tuple(self._tasks):
             task.cancel()
         try:
-            if self._session is not None:
-                await self._session.stop()
+            await self._kernels.stop()
         finally:
             try:
                 await self._record_widgets()

@@ -1,0 +1,82 @@
+"""The kernels of one executor, one after the other: one lives, or the next is being started."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from kernel_exec.session import Session
+
+
+class Succession:
+    """Has the living kernel's session, and starts the next one.
+
+    Args:
+        start: starts a kernel; called again for each that follows.
+    """
+
+    def __init__(self, start: Callable[[], Awaitable[Session]]) -> None:
+        self._start = start
+        self._starting: asyncio.Task[Session] | None = None
+        self._stopping: set[asyncio.Task[None]] = set()
+        self._ended = False
+        self.session: Session | None = None
+        """The session of the kernel that lives, or that has died and nobody has told yet; None while none does."""
+
+    async def settled(self) -> Session | None:
+        """Return the session, started when there is none; None when `stop` came in between.
+
+        Raises:
+            UnknownKernel, KernelStartError: the kernel could not be started; the next call tries again.
+        """
+        if self.session is None and not self._ended:
+            self._starting = self._starting or asyncio.ensure_future(self._start())
+            await asyncio.wait((self._starting,))
+            await self._stopped()
+            if not self._ended:
+                starting, self._starting = self._starting, None
+                self.session = starting.result()
+        return self.session
+
+    def replace(self, old: Session) -> None:
+        """Start a fresh kernel in the background, in the place of a session that is lost."""
+        self.session = None
+        self._starting = asyncio.ensure_future(self._follow(old))
+        # Its error is told by `settled`, or by nobody when nobody asks.
+        self._starting.add_done_callback(lambda task: task.cancelled() or task.exception())
+
+    def add_cleanup(self, path: Path) -> None:
+        """Have `path` removed when this process ends without `stop`."""
+        if self.session is not None:
+            self.session.kernel.add_cleanup(path)
+
+    def abandon(self) -> None:
+        """Start no further kernel; a cell that runs goes on."""
+        if self._starting is not None and not self._ended:
+            self._starting.cancel()
+        self._ended = True
+
+    async def stop(self) -> None:
+        """End the kernel that lives, or was being started, and leave nothing behind."""
+        self.abandon()
+        if self._starting is not None:
+            await asyncio.wait((self._starting,))
+            if not self._starting.cancelled() and not self._starting.exception():
+                self.session = self._starting.result()
+        if self.session is not None:
+            await self.session.stop()
+        await self._stopped()
+
+    async def _follow(self, old: Session) -> Session:
+        try:
+            return await self._start()
+        finally:
+            # Not before: the old supervisor would clean up if this process died in between. In a task of its own:
+            # this one may be cancelled when the fresh kernel runs already.
+            self._stopping.add(asyncio.ensure_future(old.stop()))
+
+    async def _stopped(self) -> None:
+        stopping, self._stopping = self._stopping, set()
+        if stopping:
+            await asyncio.gather(*stopping)
