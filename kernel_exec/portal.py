@@ -47,8 +47,15 @@ class Portal:
         loop = self._started()
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
         task: list[asyncio.Task[None]] = []
+
+        def start() -> None:
+            task.append(loop.create_task(_settle(function, future)))
+            # So the loop's thread drops it, never this one: asyncio's weak references to a task run code when it
+            # goes, and a Ctrl-C that met that code would be ignored.
+            task[0].add_done_callback(task.remove)
+
         try:
-            loop.call_soon_threadsafe(lambda: task.append(loop.create_task(_settle(function, future))))
+            loop.call_soon_threadsafe(start)
             concurrent.futures.wait((future,))
         except BaseException:
             self._cancel(loop, task, future)
