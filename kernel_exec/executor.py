@@ -284,7 +284,7 @@ class AsyncExecutor:
     async def _answer(self, execution: Execution) -> ExecutionResult:
         """Run one cell in the kernel that is there; the result is in the recording when this returns."""
         if execution.stop.wanted.done():
-            return _result(outcome.never_ran(execution.stop))
+            return _result(outcome.never_ran(execution.stop), attempts=0)
         await self._open()
         session = await self._live()
         cell_id = uuid.uuid4().hex[:8]
@@ -337,6 +337,7 @@ class AsyncExecutor:
             peak_memory=peak,
             notes=tuple(note for note in (*cell.notes(), picture_trouble, trouble) if note),
             truncated=cell.outputs.truncated,
+            attempts=int(cell.started),
             cell_id=cell.cell_id,
         )
 

@@ -85,7 +85,7 @@ class ExecutionResult:
         notes: what else the caller should know, a sentence each (a recording that cannot be written, output
             beyond a bound, ...).
         truncated: True when output was left out.
-        attempts: how many times the code was run.
+        attempts: how many times the code was run; 0 when it never was.
         cell_id: id of the cell in the recording.
     """
 

@@ -105,12 +105,12 @@ def test_killed_while_idle_is_found_by_the_next_call(fresh: Callable[..., Execut
     assert wait_until(lambda: not ex.is_alive)
     found = ex.execute("open('ran', 'w').close()")
     assert found.status == "died"
-    assert not found.state_preserved
+    assert (found.state_preserved, found.attempts) == (False, 0)
     assert "SIGKILL" in found.text
     assert "not run" in found.text
     assert not (ex.workdir / "ran").exists()
     after = ex.execute("1 + 1")
-    assert (after.ok, after.state_preserved, after.text) == (True, True, "2")
+    assert (after.ok, after.state_preserved, after.attempts, after.text) == (True, True, 1, "2")
     assert [cell.metadata.kernel_exec.status for cell in code_cells(ex.notebook_path)] == ["ok", "died", "ok"]
 
 
