@@ -28,6 +28,7 @@ class Portal:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Event | None = None
         self._stopped = False
@@ -102,26 +103,22 @@ class Portal:
             if self._stopped:
                 raise ExecutorClosed("this executor is closed: make a new one")
             if self._thread is None:
-                self._start()
+                self._thread = threading.Thread(
+                    target=lambda: asyncio.run(self._main()), name="kernel-exec-portal", daemon=True
+                )
+                self._thread.start()
             if self._thread is threading.current_thread():
                 raise KernelExecError(
                     "a synchronous executor cannot be called from its own event loop, where it would wait for itself: "
                     "use AsyncExecutor there"
                 )
+            self._ready.wait()  # at each call: a Ctrl-C may have come while the first one waited
             assert self._loop is not None
             return self._loop
 
-    def _start(self) -> None:
-        ready = threading.Event()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._main(ready)), name="kernel-exec-portal", daemon=True
-        )
-        self._thread.start()
-        ready.wait()
-
-    async def _main(self, ready: threading.Event) -> None:
+    async def _main(self) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        ready.set()
+        self._ready.set()
         await self._end.wait()
 
     def _cancel(
