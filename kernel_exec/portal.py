@@ -51,9 +51,13 @@ class Portal:
 
         def start() -> None:
             task.append(loop.create_task(_settle(function, future)))
+            task[0].add_done_callback(end)
+
+        def end(ended: asyncio.Task[None]) -> None:
             # So the loop's thread drops it, never this one: asyncio's weak references to a task run code when it
             # goes, and a Ctrl-C that met that code would be ignored.
-            task[0].add_done_callback(task.remove)
+            task.remove(ended)
+            _give_up(future)
 
         try:
             loop.call_soon_threadsafe(start)
@@ -130,6 +134,8 @@ class Portal:
         def cancel() -> None:
             for started in task:
                 started.cancel()
+            if not task:
+                _give_up(future)
 
         self.leave_word(cancel)
         try:
@@ -137,6 +143,12 @@ class Portal:
         except BaseException:
             self.leave_word(cancel)
             raise
+
+
+def _give_up(future: concurrent.futures.Future[T]) -> None:
+    """Tell that a call was cancelled before it had begun."""
+    if not future.done():
+        future.set_exception(ExecutorClosed("the call was cancelled before it began"))
 
 
 async def _settle(function: Callable[[], Coroutine[Any, Any, T]], future: concurrent.futures.Future[T]) -> None:
