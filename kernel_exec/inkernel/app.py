@@ -29,6 +29,7 @@ from .guards import Guards, keep_context_in_threads  # noqa: E402
 from .interrupts import Interrupts  # noqa: E402
 from .outstream import OutStream  # noqa: E402
 from .spool import Spool  # noqa: E402
+from .text import sendable_packer  # noqa: E402
 
 DIRECTORY_VARIABLE = "KERNEL_EXEC_DIRECTORY"
 _NEEDED = frozenset({"_ih", "_oh", "_dh", "In", "Out", "get_ipython"})
@@ -118,6 +119,8 @@ class IPKernelApp(_IPKernelApp):
 
     def init_iopub(self, context: Any) -> None:
         """Open the iopub channel, whose messages are also kept in the spool."""
+        if self.session.packer in ("json", "orjson"):
+            self.session.pack = sendable_packer(self.session.pack)
         # At the high-water mark messages are dropped, `idle` among them.
         context.sndhwm = 0
         super().init_iopub(context)

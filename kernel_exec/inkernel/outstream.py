@@ -25,6 +25,7 @@ from typing import Any, ClassVar, NamedTuple
 from ipykernel.iostream import OutStream as _OutStream
 
 from .spool import Pending, Spool
+from .text import sendable
 
 CHUNK = 64 * 1024
 """Characters of one piece of text, and bytes of one read: what fits in `Pending` in any encoding."""
@@ -104,12 +105,13 @@ class OutStream(_OutStream):
             raise TypeError(f"write() argument must be str, not {type(string).__name__}")
         if self._closed:
             raise ValueError("I/O operation on closed file")
+        text = sendable(string)
         if os.getpid() != self._owner:
-            self._write_in_child(string)
+            self._write_in_child(text)
             return len(string)
         self._drain_first()
-        for start in range(0, len(string), CHUNK):
-            self._put(string[start : start + CHUNK])
+        for start in range(0, len(text), CHUNK):
+            self._put(text[start : start + CHUNK])
         return len(string)
 
     def flush(self) -> None:

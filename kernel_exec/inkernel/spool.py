@@ -152,5 +152,5 @@ class Pending:
 
 
 def _piece(number: int, parent: str, text: str) -> bytes:
-    identity, data = parent.encode(), text.encode("utf-8", "replace")
+    identity, data = parent.encode(), text.encode("utf-8")
     return PIECE.pack(number, len(identity), len(data)) + identity + data

@@ -123,3 +123,23 @@ def test_killed_while_busy_from_outside(fresh: Callable[..., Executor]) -> None:
     result = execution.result(timeout=20)
     assert (result.status, result.stdout, result.state_preserved) == ("died", "on\n", False)
     assert ex.execute("2").text == "2"
+
+
+LONE = {
+    "printed": (r"print('a\ud800b')", r"a\ud800b"),
+    "a file name": (r"import os; print('a' + os.fsdecode(b'\xff'))", r"a\udcff"),
+    "an error": (r"raise ValueError('a\ud800b')", r"ValueError: a\ud800b"),
+    "a display": (r"display({'text/plain': 'a\udcffb'}, raw=True)", r"a\udcffb"),
+    "a value": (r"'a\ud800b'", r"'a\ud800b'"),
+    "a name of a class": (r"class E(Exception): pass" + "\nE.__name__ = '\\ud800'\nraise E('x')", "x"),
+}
+
+
+@pytest.mark.parametrize(("code", "shown"), LONE.values(), ids=LONE)
+def test_lone_surrogates_are_shown_as_escapes(ex: Executor, code: str, shown: str) -> None:
+    """A stock kernel cannot send them, and loses what comes with them."""
+    result = ex.execute(f"print('before')\n{code}")
+    assert result.status in ("ok", "error")
+    assert "before" in result.stdout
+    assert shown in result.text
+    assert ex.execute("print('after')").stdout == "after\n"
