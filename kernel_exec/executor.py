@@ -283,10 +283,9 @@ class AsyncExecutor:
 
     async def _answer(self, execution: Execution) -> ExecutionResult:
         """Run one cell in the kernel that is there; the result is in the recording when this returns."""
-        if execution.stop.wanted.done():
+        session = await self._session_for(execution)
+        if session is None:
             return _result(outcome.never_ran(execution.stop), attempts=0)
-        await self._open()
-        session = await self._live()
         cell_id = uuid.uuid4().hex[:8]
         start = time.monotonic()
         if session.died.done():
@@ -300,6 +299,20 @@ class AsyncExecutor:
         if not verdict.state_preserved and not self._closed_because:
             self._kernels.replace(session)
         return await self._recorded(execution.cell, verdict, ending, duration)
+
+    async def _session_for(self, execution: Execution) -> Session | None:
+        """Return the session to run a cell in; None when the cell is not wanted any more."""
+        wanted = execution.stop.wanted
+        if wanted.done():
+            return None
+        try:
+            await self._open()
+            session = await self._live()
+        except ExecutorClosed:
+            if wanted.done():
+                return None
+            raise
+        return None if wanted.done() else session
 
     async def _run(self, session: Session, execution: Execution, cell_id: str) -> Ending:
         self._running = execution
@@ -431,6 +444,9 @@ class AsyncExecutor:
     def _expire(self) -> None:
         """The lifetime is over: a running cell is being stopped by its own clock; then everything is."""
         self._closed_because = self._closed_because or f"its lifetime of {self._settings.lifetime:g} s is over"
+        for execution in self._calls:
+            if execution is not self._running:
+                execution.stop.request("close")
         self._background(self._close_after_cell())
 
     async def _close_after_cell(self) -> None:

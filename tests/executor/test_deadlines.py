@@ -180,9 +180,11 @@ def test_waiting_for_a_result_has_its_own_bound(lasting: Executor) -> None:
 def test_the_session_ends_with_its_lifetime(fresh: Callable[..., Executor]) -> None:
     ex = fresh(lifetime=2)
     pid = int(ex.execute("import os; os.getpid()").text)
-    result = ex.execute("import time; time.sleep(60)")
+    running, queued = ex.submit("import time; time.sleep(60)"), ex.submit("1")
+    result = running.result()
     assert result.status == "timeout"
     assert "lifetime" in result.text
+    assert queued.result().status == "aborted"
     assert wait_until(lambda: not ex.is_alive)
     from tests.executor.looks import runs
 

@@ -149,6 +149,14 @@ def test_a_stream_left_early_interrupts_its_cell(ex: Executor) -> None:
     assert ex.execute("kept", timeout=20).text == "14"
 
 
+def test_closed_while_its_kernel_starts(tmp_path: Path) -> None:
+    executor = Executor(workdir=tmp_path)
+    first, second = executor.submit("1"), executor.submit("2")
+    executor.close()
+    assert [first.result().status, second.result().status] == ["aborted", "aborted"]
+    assert first.result().attempts == 0
+
+
 def test_a_forgotten_stream_interrupts_its_cell(ex: Executor) -> None:
     stream = ex.stream("import time; time.sleep(600)")
     del stream
