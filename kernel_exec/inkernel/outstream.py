@@ -13,11 +13,13 @@ Differs from ipykernel's stream, which it stands in for, in this:
 from __future__ import annotations
 
 import codecs
+import ctypes
 import fcntl
 import os
 import struct
 import termios
 import threading
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
@@ -27,6 +29,7 @@ from ipykernel.iostream import OutStream as _OutStream
 from .spool import Pending, Spool
 from .text import sendable
 
+_libc = ctypes.PyDLL(None)  # calls through it keep the interpreter's lock
 CHUNK = 64 * 1024
 """Characters of one piece of text, and bytes of one read: what fits in `Pending` in any encoding."""
 QUIET_REQUESTS = frozenset(
@@ -41,10 +44,8 @@ class Piece(NamedTuple):
     number: int
     parent: dict[str, Any]
     text: str
-
-    def flat(self) -> tuple[int, str, str]:
-        """As `Pending` wants it."""
-        return self.number, self.parent.get("msg_id", ""), self.text
+    kept: int
+    """How many bytes of `Pending` it takes; 0 when it had no room there."""
 
 
 class OutStream(_OutStream):
@@ -62,7 +63,7 @@ class OutStream(_OutStream):
         self._owner = os.getpid()
         self._descriptor = 1 if name == "stdout" else 2
         self._lock = threading.RLock()
-        self._pieces: list[Piece] = []
+        self._pieces: deque[Piece] = deque()
         self._timer_set = False
         self._closed = False
         self._request: dict[str, Any] = {}
@@ -70,6 +71,7 @@ class OutStream(_OutStream):
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._pending = self._open_pending()
         self.fifo = os.path.join(self.directory, name)
+        self._buffer = ctypes.create_string_buffer(CHUNK)
         self._reader = os.open(self.fifo, os.O_RDONLY | os.O_NONBLOCK)
         loop = pub_thread.io_loop
         loop.add_callback(loop.add_handler, self._reader, self._arrived, loop.READ)
@@ -162,10 +164,11 @@ class OutStream(_OutStream):
 
     def _add(self, text: str, parent: dict[str, Any], *, force: bool = False) -> bool:
         with self._lock:
-            piece = Piece(next(self.spool.numbers), parent, text)
-            fits = self._pending is None or self._pending.add(*piece.flat())
+            number = next(self.spool.numbers)
+            kept = self._pending.add(number, parent.get("msg_id", ""), text) if self._pending is not None else 0
+            fits = self._pending is None or kept > 0
             if fits or force:
-                self._pieces.append(piece)
+                self._pieces.append(Piece(number, parent, text, kept))
             return fits
 
     def _send_later(self) -> None:
@@ -190,11 +193,7 @@ class OutStream(_OutStream):
         full = True
         while full:
             with self._lock:
-                try:
-                    data = os.read(self._reader, CHUNK)
-                except OSError:  # nothing is there, or user code closed our descriptor
-                    return
-                text = self._decoder.decode(data)
+                text = self._decoder.decode(_read_at_once(self._reader, self._buffer))
                 full = bool(text) and not self._add(text, self._request, force=True)
             if full:
                 self._send()
@@ -202,8 +201,9 @@ class OutStream(_OutStream):
     def _send(self, last: int | None = None) -> None:
         """Send the text up to the piece `last`, one message for each run of pieces of one request."""
         with self._lock:
-            count = sum(1 for piece in self._pieces if last is None or piece.number <= last)
-            pieces, self._pieces = self._pieces[:count], self._pieces[count:]
+            pieces = []
+            while self._pieces and (last is None or self._pieces[0].number <= last):
+                pieces.append(self._pieces.popleft())
         start = 0
         for end in range(1, len(pieces) + 1):
             if end == len(pieces) or pieces[end].parent != pieces[start].parent:
@@ -211,7 +211,7 @@ class OutStream(_OutStream):
                 start = end
         with self._lock:
             if self._pending is not None:
-                self._pending.replace(piece.flat() for piece in self._pieces)
+                self._pending.drop(sum(piece.kept for piece in pieces))
 
     def _send_message(self, pieces: list[Piece]) -> None:
         content = {"name": self.name, "text": "".join(piece.text for piece in pieces)}
@@ -243,6 +243,16 @@ class OutStream(_OutStream):
             return Pending(os.path.join(self.directory, f"pending.{self._descriptor}"))
         except OSError:  # no room: everything works, but a sudden death loses the last text
             return None
+
+
+def _read_at_once(descriptor: int, buffer: ctypes.Array[ctypes.c_char]) -> bytes:
+    """Read what lies in a FIFO; nothing when it is empty, or when user code closed the descriptor.
+
+    `os.read` lets other threads run. One that ended the process now, between the read and the keeping of what was
+    read, would take it along.
+    """
+    count = _libc.read(descriptor, buffer, len(buffer))
+    return ctypes.string_at(buffer, max(0, count))
 
 
 def _readable_bytes(descriptor: int) -> int:

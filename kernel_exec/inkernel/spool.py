@@ -17,7 +17,7 @@ import mmap
 import os
 import struct
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 HEADER = struct.Struct("<BQQI")
 """Stream (0 none, 1 stdout, 2 stderr, 255 the id of the request that runs), number, number of the last piece of text
@@ -102,7 +102,7 @@ class Spool:
 class Pending:
     """Text of one stream that is not yet in a message, in memory mapped to a file.
 
-    The file holds a state and two halves, one of which is in use; the state says which, and how much of it. The
+    The file holds a state and two halves, one of which is in use; the state says which, and from where to where. The
     state changes in one step, so that whoever reads the file after a sudden death finds one or the other.
     Not locked: whoever uses it holds a lock.
 
@@ -119,36 +119,39 @@ class Pending:
             self._memory = mmap.mmap(descriptor, size)
         finally:
             os.close(descriptor)
-        self._half = 0
-        self._used = 0
+        self._half = self._start = self._end = 0
 
-    def add(self, number: int, parent: str, text: str) -> bool:
-        """Add a piece of text; False when there is no room for it."""
+    def add(self, number: int, parent: str, text: str) -> int:
+        """Add a piece of text; return the bytes that it takes, 0 when there is no room for it."""
         piece = _piece(number, parent, text)
-        end = self._used + len(piece)
+        if self._end + len(piece) > HALF:
+            self._move()
+        end = self._end + len(piece)
         if end > HALF:
-            return False
-        self._put(self._half, self._used, piece)
-        self._set(self._half, end)
-        return True
+            return 0
+        self._put(self._half, self._end, piece)
+        self._set(self._half, self._start, end)
+        return len(piece)
 
-    def replace(self, pieces: Iterable[tuple[int, str, str]]) -> None:
-        """Hold these pieces instead of what it held."""
-        half, used = 1 - self._half, 0
-        for number, parent, text in pieces:
-            piece = _piece(number, parent, text)
-            if used + len(piece) <= HALF:
-                self._put(half, used, piece)
-                used += len(piece)
-        self._set(half, used)
+    def drop(self, size: int) -> None:
+        """Forget the first pieces, which take `size` bytes together."""
+        start = self._start + size
+        self._set(self._half, *((0, 0) if start == self._end else (start, self._end)))
+
+    def _move(self) -> None:
+        """Make room: what is held goes to the beginning of the other half."""
+        begin = STATE.size + self._half * HALF
+        held = self._memory[begin + self._start : begin + self._end]
+        self._put(1 - self._half, 0, held)
+        self._set(1 - self._half, 0, len(held))
 
     def _put(self, half: int, at: int, piece: bytes) -> None:
         start = STATE.size + half * HALF + at
         self._memory[start : start + len(piece)] = piece
 
-    def _set(self, half: int, used: int) -> None:
-        self._memory[: STATE.size] = STATE.pack(half << 32 | used)
-        self._half, self._used = half, used
+    def _set(self, half: int, start: int, end: int) -> None:
+        self._memory[: STATE.size] = STATE.pack(half << 63 | start << 32 | end)
+        self._half, self._start, self._end = half, start, end
 
 
 def _piece(number: int, parent: str, text: str) -> bytes:

@@ -112,8 +112,9 @@ def _pieces(stream: int, data: bytes) -> Iterator[Piece]:
     if len(data) != _STATE.size + 2 * _HALF:
         return
     (state,) = _STATE.unpack_from(data)
-    start = _STATE.size + (state >> 32 & 1) * _HALF
-    end = min(start + (state & 0xFFFFFFFF), start + _HALF)
+    half = _STATE.size + (state >> 63) * _HALF
+    start = half + (state >> 32 & 0x7FFFFFFF)
+    end = min(half + (state & 0xFFFFFFFF), half + _HALF)
     while start + _PIECE.size <= end:
         number, named, length = _PIECE.unpack_from(data, start)
         start += _PIECE.size

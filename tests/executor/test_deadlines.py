@@ -28,6 +28,7 @@ OBEDIENT = {
     "os.system": "import os; os.system('sleep 600')",
     "a shell cell": "%%bash\necho on\nsleep 600",
     "an endless print": "while True: print('x' * 100)",
+    "an endless print of flushed lines": "while True: print('x', flush=True)",
     "a joined thread": "import threading as t\nw = t.Thread(target=t.Event().wait, daemon=True)\nw.start(); w.join()",
 }
 # ... and what must be killed.
