@@ -227,7 +227,12 @@ class AsyncExecutor:
         if self._closing is None:
             self._closed_because = self._closed_because or "it was closed"
             self._closing = asyncio.ensure_future(self._close())
-        await asyncio.shield(self._closing)
+        try:
+            await asyncio.shield(self._closing)
+        except asyncio.CancelledError:
+            # Whoever is interrupted while closing goes on at once and ends its loop: nothing may be left half closed.
+            await asyncio.wait((self._closing,))
+            raise
 
     async def __aenter__(self) -> Self:
         try:

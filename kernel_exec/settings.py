@@ -155,4 +155,7 @@ def _path(what: str, value: PathLike) -> Path:
     if not isinstance(text, str) or not text or "\0" in text:
         raise InvalidArgument(f"{what} must be a non-empty path without null characters, not {value!r}")
     # Made absolute at once: the caller may change directory before the session starts.
-    return Path(text).expanduser().absolute()
+    try:
+        return Path(text).expanduser().absolute()
+    except (FileNotFoundError, RuntimeError) as error:
+        raise InvalidArgument(f"{what} {text!r} leads nowhere from here ({error}): name an absolute path") from error

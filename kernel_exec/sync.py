@@ -157,11 +157,18 @@ class Executor:
 
     def stream(self, code: str, *, timeout: Timeout = DEFAULT, on_input: OnInput | None = None) -> Stream:
         """Run a cell and iterate over its outputs as they arrive; the last item is the ExecutionResult."""
+        made: list[AsyncStream] = []
 
         async def stream() -> AsyncStream:
-            return self._core.stream(code, timeout=timeout, on_input=on_input)
+            made.append(self._core.stream(code, timeout=timeout, on_input=on_input))
+            return made[0]
 
-        return Stream(self, self._portal.call(stream))
+        try:
+            return Stream(self, self._portal.call(stream))
+        except BaseException:
+            if made:  # a Ctrl-C came between the start of the cell and here
+                self._portal.call(made[0].aclose)
+            raise
 
     def interrupt(self) -> None:
         """Interrupt the running cell, as the stop button of a notebook does; nothing happens when none runs."""

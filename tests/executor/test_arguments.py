@@ -156,6 +156,14 @@ def test_a_work_directory_that_cannot_be_made(tmp_path: Path) -> None:
         pass
 
 
+def test_a_relative_path_in_a_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(InvalidArgument, match="absolute path"):
+        Executor(workdir="work")
+
+
 def test_a_notebook_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(RecordingError), Executor(workdir=tmp_path, notebook=tmp_path / "file" / "n.ipynb"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -212,7 +213,8 @@ async def test_cancelling_an_awaiting_task_interrupts_the_cell(tmp_path) -> None
         assert statuses == ["ok", "interrupted", "ok", "interrupted", "ok"]
 
 
-async def test_a_second_cancellation_does_not_wait(tmp_path) -> None:  # type: ignore[no-untyped-def]
+async def test_a_second_cancellation_does_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernel_exec.session.GRACE", 60.0)
     async with AsyncExecutor(workdir=tmp_path) as ex:
         await ex.execute("1")
         task = asyncio.ensure_future(ex.execute(STUBBORN["ignores SIGINT"]))
@@ -222,5 +224,5 @@ async def test_a_second_cancellation_does_not_wait(tmp_path) -> None:  # type: i
             task.cancel()
             await asyncio.sleep(0.1)
         assert task.cancelled()
-        assert time.monotonic() - start < 1.5
         assert (await ex.execute("2")).text == "2"
+        assert time.monotonic() - start < 30

@@ -60,7 +60,8 @@ def test_ctrl_c_interrupts_the_cell_and_not_the_session(ex: Executor) -> None:
         assert ex.execute("kept").text == "12"
 
 
-def test_a_second_ctrl_c_does_not_wait(fresh: Callable[..., Executor]) -> None:
+def test_a_second_ctrl_c_does_not_wait(fresh: Callable[..., Executor], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernel_exec.session.GRACE", 60.0)
     ex = fresh()
     timers = [threading.Timer(wait, os.kill, (os.getpid(), signal.SIGINT)) for wait in (1.0, 1.3)]
     for timer in timers:
@@ -68,7 +69,7 @@ def test_a_second_ctrl_c_does_not_wait(fresh: Callable[..., Executor]) -> None:
     start = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         ex.execute("import signal, time\nsignal.signal(2, signal.SIG_IGN)\nwhile True: time.sleep(1)")
-    assert time.monotonic() - start < 2.9
+    assert time.monotonic() - start < 8
     for timer in timers:
         timer.join()
     assert ex.execute("1").text == "1"
