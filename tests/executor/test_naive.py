@@ -10,7 +10,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
 from tests.executor.test_deadlines import OBEDIENT, STUBBORN
-from tests.executor.test_hostile import FATAL, HARMLESS
+from tests.executor.test_hostile import HARMLESS
 from tests.executor.test_output_kept import DEATHS
 
 ATTACKS = {
@@ -18,7 +18,6 @@ ATTACKS = {
     **{name: code for name, (code, _) in DEATHS.items()},
     **{name: OBEDIENT[name] for name in ("computing between awaits",)},
     **{name: HARMLESS[name] for name in ("sys.stdout = None", "all builtins deleted")},
-    **{name: FATAL[name] for name in ("loop stopped",)},
 }
 
 
