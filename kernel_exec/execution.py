@@ -13,6 +13,9 @@ from kernel_exec.settings import checked_seconds
 from kernel_exec.wire.cell import Cell
 
 StopReason = Literal["timeout", "lifetime", "cancel", "close"]
+MANY_ITEMS = 100
+"""Outputs that wait for a slow consumer, beyond which those that are void are left out."""
+
 OnOutput = Callable[[Output], object]
 OnInput = Callable[[str, bool], "str | Awaitable[str]"]
 
@@ -212,7 +215,8 @@ class Feed:
     """Outputs between the kernel's reader, which never waits, and a consumer, which may be slow.
 
     What it holds is bounded: a cell's outputs are bounded before they come here, and while nobody takes them, pieces
-    of one stream are joined and an update replaces the update before it.
+    of one stream are joined, an update replaces the update before it, and where many outputs wait, those that a
+    `clear_output` has made void are left out.
     """
 
     def __init__(self) -> None:
@@ -225,20 +229,25 @@ class Feed:
 
     def put(self, item: Output) -> None:
         """Add an output."""
-        if item["output_type"] == "update_display_data":
-            display_id = item["transient"]["display_id"]
+        kind, display_id = item["output_type"], item.get("transient", {}).get("display_id", "")
+        if kind == "update_display_data":
             if pending := self._updates.get(display_id):
                 pending.update(item)
                 return
             self._updates[display_id] = item = dict(item)
-        is_text = item["output_type"] == "stream"
-        if not is_text or item["name"] != self._name:
+        elif kind == "clear_output":
+            self._updates.clear()
+        else:  # an update that comes later must not overtake this display
+            self._updates.pop(display_id, None)
+        if kind != "stream" or item["name"] != self._name:
             self._flush()
-        if is_text:
+        if kind == "stream":
             self._name = item["name"]
             self._text.append(item["text"])
         else:
             self._items.append(item)
+        if kind == "clear_output" and len(self._items) > MANY_ITEMS:
+            self._leave_out_void()
         self._more.set()
 
     def close(self) -> None:
@@ -258,8 +267,22 @@ class Feed:
             await self._more.wait()
         item = self._items.popleft()
         if item["output_type"] == "update_display_data":
-            del self._updates[item["transient"]["display_id"]]
+            display_id = item["transient"]["display_id"]
+            if self._updates.get(display_id) is item:
+                del self._updates[display_id]
         return item
+
+    def _leave_out_void(self) -> None:
+        """Drop what comes before the last clearing that is in force: at once, or since an output came after it."""
+        in_force = False
+        for index in range(len(self._items) - 1, -1, -1):
+            item = self._items[index]
+            if item["output_type"] != "clear_output":
+                in_force = True
+            elif in_force or not item["wait"]:
+                for _ in range(index):
+                    self._items.popleft()
+                return
 
     def _flush(self) -> None:
         if self._text:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from kernel_exec.errors import ExecutionFailed, ExecutionInterrupted, ExecutionTimeout, KernelDiedError
 
-Status = Literal["ok", "error", "timeout", "interrupted", "died", "aborted", "denied"]
+Status = Literal["ok", "error", "timeout", "interrupted", "died", "aborted"]
 Output = dict[str, Any]
 
 _EXCEPTIONS: dict[str, type[ExecutionFailed]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from types import TracebackType
 from typing import Self
@@ -76,5 +77,6 @@ class Stream:
 
     def __del__(self) -> None:
         # May run on any thread, so it only leaves word.
-        if not self._execution.done and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._execution.stop.request, "cancel")
+        if not self._execution.done:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and the kernel with it
+                self._loop.call_soon_threadsafe(self._execution.stop.request, "cancel")

@@ -74,9 +74,11 @@ class Succession:
         finally:
             # Not before: the old supervisor would clean up if this process died in between. In a task of its own:
             # this one may be cancelled when the fresh kernel runs already.
-            self._stopping.add(asyncio.ensure_future(old.stop()))
+            stopping = asyncio.ensure_future(old.stop())
+            self._stopping.add(stopping)
+            stopping.add_done_callback(self._stopping.discard)
 
     async def _stopped(self) -> None:
-        stopping, self._stopping = self._stopping, set()
-        if stopping:
-            await asyncio.gather(*stopping)
+        """Wait until the kernels before have ended; whoever waits may be cancelled, their end goes on."""
+        if self._stopping:
+            await asyncio.wait(tuple(self._stopping))

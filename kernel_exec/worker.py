@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -32,11 +34,11 @@ class Worker:
 
         def call() -> None:
             try:
-                value = function(*arguments)
+                end = partial(_succeed, future, function(*arguments))
             except BaseException as error:
-                loop.call_soon_threadsafe(_fail, future, error)
-            else:
-                loop.call_soon_threadsafe(_succeed, future, value)
+                end = partial(_fail, future, error)
+            with contextlib.suppress(RuntimeError):  # the loop was closed, and nobody waits any more
+                loop.call_soon_threadsafe(end)
 
         self._queue.put(call)
         return future
