@@ -130,6 +130,8 @@ class Conversation:
     def _clear(self, cell: Cell, message: Message) -> list[Event]:
         wait = bool(message.content.get("wait"))
         cell.outputs.clear(wait=wait)
+        if not wait:
+            self._forget_displays(cell)
         return self._shown(cell, {"output_type": "clear_output", "wait": wait})
 
     def _progress(self, cell: Cell, message: Message) -> list[Event]:
@@ -143,7 +145,10 @@ class Conversation:
         return [Finished(cell)] if cell.finished and not before else []
 
     def _output(self, cell: Cell, message: Message) -> list[Event]:
+        clears = cell.outputs.clears_next
         output = cell.outputs.add(message)
+        if clears:
+            self._forget_displays(cell)
         if output is None:
             return []
         display_id = display_id_of(message)
@@ -172,11 +177,15 @@ class Conversation:
         while len(self._cells) > KEPT_CELLS or (size > KEPT_BYTES and len(self._cells) > 1):
             _, old = self._cells.popitem(last=False)
             size -= old.outputs.size
-            self._displays = {
-                display_id: kept
-                for display_id, shown in self._displays.items()
-                if (kept := [(owner, output) for owner, output in shown if owner is not old])
-            }
+            self._forget_displays(old)
+
+    def _forget_displays(self, cell: Cell) -> None:
+        """What a cell displayed is gone: nothing updates it any more."""
+        self._displays = {
+            display_id: kept
+            for display_id, shown in self._displays.items()
+            if (kept := [(owner, output) for owner, output in shown if owner is not cell])
+        }
 
 
 def _input_wanted(cell: Cell, message: Message) -> InputWanted:

@@ -60,6 +60,11 @@ class Outputs:
             self._clear()
 
     @property
+    def clears_next(self) -> bool:
+        """Whether the next output clears those before it."""
+        return self._clear_next
+
+    @property
     def size(self) -> int:
         """How many bytes came in and were kept, roughly."""
         return self._size

@@ -53,6 +53,21 @@ def test_a_cell_from_busy_to_idle() -> None:
     assert talk.receive(status("idle")) == []
 
 
+@pytest.mark.parametrize("wait", [True, False])
+def test_what_was_cleared_is_neither_updated_nor_kept(wait: bool) -> None:
+    talk, (first, second) = begun("r1", "r2")
+    talk.receive(display("elsewhere", "x", "r2"))
+    for number in range(3):
+        talk.receive(display(str(number), f"id {number}", "r1"))
+        talk.receive(display(str(number), "x", "r1"))
+        talk.receive(clear("r1", wait=wait))
+    talk.receive(stream("last", parent="r1"))
+    assert set(talk._displays) == {"x"}
+    talk.receive(update("new", "x", "r1"))
+    assert first.outputs.snapshot() == [{"output_type": "stream", "name": "stdout", "text": "last"}]
+    assert second.outputs.snapshot()[0]["data"] == {"text/plain": "new"}
+
+
 def test_messages_of_strangers_change_nothing_and_are_counted() -> None:
     talk, (cell,) = begun("r1")
     for one in (stream("x", parent="other"), status("idle", "other"), reply("other"), status("idle", "")):
