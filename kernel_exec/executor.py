@@ -23,7 +23,7 @@ from kernel_exec.home import Home
 from kernel_exec.kernels.host import HostKernel, checked_kernel
 from kernel_exec.outcome import Verdict
 from kernel_exec.pictures import images_of
-from kernel_exec.recording import markdown_cell, raw_cell
+from kernel_exec.recording import checked_cell, markdown_cell, raw_cell
 from kernel_exec.results import ExecutionResult
 from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe
 from kernel_exec.session import Ending, Session
@@ -194,6 +194,8 @@ class AsyncExecutor:
         cell = make(
             cell_id, checked_text("text", text), checked_json("metadata", metadata), checked_attachments(attachments)
         )
+        if metadata or attachments:
+            checked_cell(cell)
         async with self._turn:
             await self._open()
             if trouble := await self._scribe.write_cell(cell):

@@ -119,8 +119,12 @@ class Runner:
 
     def _carry(self, executor: Executor, cell: SourceCell) -> None:
         """Write a text of the file into the recording."""
+        raw = cell.kind == "raw"
         with contextlib.suppress(RecordingError):  # what keeps it from disk is told by the cells, and at the end
-            executor.annotate(cell.source, raw=cell.kind == "raw", metadata=cell.metadata, attachments=cell.attachments)
+            try:
+                executor.annotate(cell.source, raw=raw, metadata=cell.metadata, attachments=cell.attachments)
+            except InvalidArgument:  # the file has more in it than the format allows: its text can be carried
+                executor.annotate(cell.source, raw=raw)
 
     def _run_cell(self, executor: Executor, place: Place, cell: SourceCell) -> ExecutionResult:
         self._show.begins(place, cell)

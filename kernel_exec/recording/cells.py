@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kernel_exec.errors import InvalidArgument
+
 Cell = dict[str, Any]
 
 _JSON_MIME = re.compile(r"application/(.*\+)?json")
@@ -57,6 +59,22 @@ def raw_cell(
 ) -> Cell:
     """Return a raw cell, whose text is for nbconvert alone."""
     return _text_cell("raw", cell_id, text, metadata, attachments)
+
+
+def checked_cell(cell: Cell) -> Cell:
+    """Return the cell when nbformat 4.5 allows what is in it.
+
+    Raises:
+        InvalidArgument: it does not; one such cell would make the whole notebook invalid.
+    """
+    from nbformat import ValidationError, validate  # takes long, and only what people write themselves needs it
+
+    try:
+        validate(cell, ref=f"{cell['cell_type']}_cell", version=4, version_minor=5)
+    except ValidationError as error:
+        reason = str(error).partition("\n")[0]
+        raise InvalidArgument(f"nbformat allows no such metadata or attachments: {reason}") from None
+    return cell
 
 
 def lines_of(text: str | list[str]) -> list[str]:

@@ -68,6 +68,14 @@ def test_the_code_of_a_notebook_runs(run: Runs) -> None:
     assert recorded.outputs[0].data["text/plain"] == "42"
 
 
+def test_text_with_metadata_that_the_format_forbids_is_carried_without(run: Runs) -> None:
+    strange = nbformat.v4.new_markdown_cell("the text")
+    strange.metadata["tags"] = [3]
+    done = run(run.script(json.dumps({**nbformat.v4.new_notebook(), "cells": [strange, code("1")]}), "in.ipynb"))
+    assert done.returncode == status.OK, done.stderr
+    assert run.sources() == [("markdown", "the text"), ("code", "1")]
+
+
 @pytest.mark.parametrize("text", ["print(1)\n# %%\nprint(2)\n", a_notebook(code("print(1)"), code("print(2)"))])
 def test_standard_input_may_be_a_script_or_a_notebook(run: Runs, text: str) -> None:
     done = run("-", stdin=text)
