@@ -23,7 +23,7 @@ from kernel_exec.home import Home
 from kernel_exec.kernels.host import HostKernel, checked_kernel
 from kernel_exec.outcome import Verdict
 from kernel_exec.pictures import images_of
-from kernel_exec.recording import checked_cell, markdown_cell, raw_cell
+from kernel_exec.recording import checked_cell, language_info, markdown_cell, raw_cell
 from kernel_exec.results import ExecutionResult
 from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe
 from kernel_exec.session import Ending, Session
@@ -420,7 +420,7 @@ class AsyncExecutor:
         """Return the notebook's metadata."""
         self._metadata = {
             "kernelspec": session.kernel.kernelspec,
-            "language_info": session.info.get("language_info", {}),
+            "language_info": language_info(session.info.get("language_info"), session.kernel.kernelspec["language"]),
             "kernel_exec": {"name": self._settings.name} if self._settings.name else {},
         }
         return self._metadata

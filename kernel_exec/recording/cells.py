@@ -77,6 +77,17 @@ def checked_cell(cell: Cell) -> Cell:
     return cell
 
 
+def language_info(said: Any, language: str) -> dict[str, Any]:
+    """Return what a kernel says of its language, as far as nbformat allows it.
+
+    Args:
+        said: `language_info` of its kernel_info_reply, whatever that is.
+        language: what its kernelspec says, for a kernel that does not.
+    """
+    info = {name: value for name, value in said.items() if _may_say(name, value)} if isinstance(said, dict) else {}
+    return {"name": language, **info}
+
+
 def lines_of(text: str | list[str]) -> list[str]:
     """Split text into lines as notebooks store them: each with its end."""
     joined = text if isinstance(text, str) else "".join(text)
@@ -96,6 +107,12 @@ def bundle(data: Mapping[str, Any]) -> dict[str, Any]:
 def is_json(mime: str) -> bool:
     """Whether data of this MIME type is stored as JSON, not as text."""
     return _JSON_MIME.fullmatch(mime) is not None
+
+
+def _may_say(name: str, value: Any) -> bool:
+    if name == "codemirror_mode":
+        return isinstance(value, str | dict)
+    return isinstance(value, str) or name not in {"name", "file_extension", "mimetype", "pygments_lexer"}
 
 
 def _text_cell(

@@ -7,7 +7,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from kernel_exec.recording import code_cell, markdown_cell, raw_cell
+from kernel_exec.recording import code_cell, language_info, markdown_cell, raw_cell
 
 
 def validate(cell: dict[str, Any]) -> None:
@@ -88,3 +88,23 @@ def test_text_cells_keep_their_attachments(make: Any) -> None:
     assert cell["metadata"] == {"tags": []}
     assert cell["attachments"] == {"a.png": {"image/png": "aa\nbb"}}
     validate(cell)
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (None, {"name": "echo"}),
+        ([], {"name": "echo"}),
+        ({}, {"name": "echo"}),
+        ({"name": 3, "mimetype": ["x"], "file_extension": ".e"}, {"name": "echo", "file_extension": ".e"}),
+        ({"name": "py", "codemirror_mode": 3, "version": 3}, {"name": "py", "version": 3}),
+        (
+            {"name": "py", "codemirror_mode": {"name": "ipython"}},
+            {"name": "py", "codemirror_mode": {"name": "ipython"}},
+        ),
+    ],
+)
+def test_what_a_kernel_says_of_its_language_never_makes_the_notebook_invalid(said: Any, kept: dict[str, Any]) -> None:
+    assert language_info(said, "echo") == kept
+    notebook = {"cells": [], "metadata": {"language_info": kept}, "nbformat": 4, "nbformat_minor": 5}
+    nbformat.validate(notebook, version=4, version_minor=5)
