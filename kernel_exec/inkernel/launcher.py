@@ -4,11 +4,14 @@ Run by its path, so that the interpreter needs nothing of ours installed. What o
 find out; where that cannot work, the stock ipykernel starts.
 """
 
+# This file must at least load in an interpreter that is too old for the rest: no annotation is evaluated.
+from __future__ import annotations
+
 import importlib.util
 import os
 import sys
 import types
-from typing import Any  # this file must at least load in an interpreter that is too old for the rest
+from typing import Any
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PACKAGE = "_kernel_exec"
