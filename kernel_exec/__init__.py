@@ -27,11 +27,14 @@ if TYPE_CHECKING:
     from kernel_exec.execution import Execution
     from kernel_exec.executor import AsyncExecutor
     from kernel_exec.kernels.host import HostKernel
-    from kernel_exec.results import ErrorInfo, ExecutionResult, Image
+    from kernel_exec.results import Artifact, Completions, ErrorInfo, ExecutionResult, Image, Inspection, Variable
+    from kernel_exec.settings import Limits
     from kernel_exec.sync import Executor
 
 __all__ = [
+    "Artifact",
     "AsyncExecutor",
+    "Completions",
     "ErrorInfo",
     "Execution",
     "ExecutionFailed",
@@ -42,26 +45,34 @@ __all__ = [
     "ExecutorClosed",
     "HostKernel",
     "Image",
+    "Inspection",
     "InvalidArgument",
     "KernelDiedError",
     "KernelExecError",
     "KernelStartError",
+    "Limits",
     "RecordingError",
     "ResultNotReady",
     "UnknownKernel",
+    "Variable",
     "WrongType",
 ]
 
 # Where the names live that are not in `errors`. They are loaded when they are first asked for: a program that only
 # may need an executor, or only catches an error, does not wait for sockets and Jupyter.
 _HOMES = {
+    "Artifact": "results",
     "AsyncExecutor": "executor",
+    "Completions": "results",
     "ErrorInfo": "results",
     "Execution": "execution",
     "ExecutionResult": "results",
     "Executor": "sync",
     "HostKernel": "kernels.host",
     "Image": "results",
+    "Inspection": "results",
+    "Limits": "settings",
+    "Variable": "results",
 }
 
 

@@ -61,6 +61,79 @@ class Image:
         return {self.mime: base64.b64encode(self.data).decode("ascii")}
 
 
+Change = Literal["created", "modified", "deleted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A file in the work directory that a cell created, changed or deleted.
+
+    Attributes:
+        path: where it is; below the work directory.
+        change: "created", "modified" or "deleted", compared with the moment before the cell.
+        size: bytes; 0 for a deleted file.
+        mime: its mime type, guessed from its name, such as "text/csv".
+        sha256: hash of its content in hexadecimal; "" for a deleted file.
+        cell_id: id of the cell in the recording.
+    """
+
+    path: Path
+    change: Change
+    size: int
+    mime: str
+    sha256: str
+    cell_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A name that user code has set in the kernel.
+
+    Attributes:
+        name: the name.
+        type: class of the value with its module, such as "pandas.DataFrame"; builtins without one ("int").
+        shape: its dimensions (arrays, data frames), or its length; None where it has none.
+        size: bytes that the value itself takes, as far as it says so cheaply; None when unknown.
+        preview: one short line that shows the value; no code of the value's own class is run for it.
+    """
+
+    name: str
+    type: str
+    shape: tuple[int, ...] | None
+    size: int | None
+    preview: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completions:
+    """What code could go on with at the cursor.
+
+    Attributes:
+        matches: texts to put in the place of `code[start:end]`, best first.
+        start: index of the first character that a match replaces.
+        end: index after the last one.
+    """
+
+    matches: tuple[str, ...]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What the kernel knows of the object at the cursor.
+
+    Attributes:
+        found: whether there is one.
+        text: signature, documentation and the like, without ANSI codes; "" when nothing was found.
+        data: the same as a MIME bundle, as the kernel sent it.
+    """
+
+    found: bool
+    text: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class ExecutionResult:
     """All that one call produced.
@@ -74,6 +147,7 @@ class ExecutionResult:
         text: what a model should read: the error first, then text and results in the order they came.
         outputs: the output cells as nbformat 4.5 dictionaries, with every mime type as the kernel sent it.
         images: every picture, in order, as bytes and as a file.
+        artifacts: the files in the work directory that the cell created, changed or deleted, by path.
         error: why it did not end well, or None.
         execution_count: the kernel's number of the cell, or None when it never ran.
         duration: seconds from the moment it was sent until it had ended; waiting in the queue does not count.
@@ -95,6 +169,7 @@ class ExecutionResult:
     text: str = ""
     outputs: list[Output] = field(default_factory=list)
     images: list[Image] = field(default_factory=list)
+    artifacts: list[Artifact] = field(default_factory=list)
     error: ErrorInfo | None = None
     execution_count: int | None = None
     duration: float = 0.0

@@ -26,6 +26,76 @@ DEFAULT: Final = _Default()
 Timeout = float | None | _Default
 
 
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a session may use. None means no limit, where that is possible.
+
+    Attributes:
+        text: characters of `result.text`; of a longer one head and tail are kept, and the whole is in a file that
+            the text names.
+        output_bytes: bytes of text and displays that one cell may put out; of what is more, head and tail are kept,
+            and the whole is in a file that is named.
+        image_bytes: bytes of the pictures that one cell may display; those beyond are left out and told.
+        artifact_bytes: bytes of the files of one cell that are reported as artifacts, and of each file that keeps
+            what was cut; files beyond are refused and told.
+        memory: bytes that the kernel and all its processes may hold.
+        cpus: processors that they may use at a time.
+        pids: processes and threads that there may be.
+        disk: bytes that they may write to disk.
+
+    Raises:
+        InvalidArgument, WrongType: one of them cannot work.
+    """
+
+    text: int | None = 20_000
+    output_bytes: int = 8 * MIB
+    image_bytes: int = 64 * MIB
+    artifact_bytes: int = 1024 * MIB
+    memory: int | None = None
+    cpus: float | None = None
+    pids: int | None = None
+    disk: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if value is None and name in _MAY_BE_NONE:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float if name == "cpus" else int):
+                raise WrongType(f"limits.{name} must be a number, not {type(value).__name__}")
+            if not value >= least:
+                raise InvalidArgument(f"limits.{name} must be at least {least}, not {value!r}")
+
+
+_LEAST: dict[str, float] = {
+    "text": 100,
+    "output_bytes": 1000,
+    "image_bytes": 0,
+    "artifact_bytes": 0,
+    "memory": 64 * MIB,
+    "cpus": 0.01,
+    "pids": 1,
+    "disk": MIB,
+}
+_MAY_BE_NONE = frozenset({"text", "memory", "cpus", "pids", "disk"})
+
+
+def checked_limits(limits: Limits | None) -> Limits:
+    """Return the limits, the default ones for None.
+
+    Raises:
+        WrongType: it is something else.
+    """
+    if limits is None:
+        return Limits()
+    if not isinstance(limits, Limits):
+        raise WrongType(f"limits must be Limits(...) or None, not {type(limits).__name__}")
+    return limits
+
+
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
     """The settings of one session.

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from kernel_exec.cli.cells import SourceCell
@@ -198,10 +198,11 @@ class Json:
 
 def as_json(result: ExecutionResult) -> dict[str, Any]:
     """Return a result as JSON can hold it: pictures by their files, as their bytes are in the outputs."""
-    names = (name for name in ExecutionResult.__dataclass_fields__ if name not in ("error", "images"))
+    names = (name for name in ExecutionResult.__dataclass_fields__ if name not in ("error", "images", "artifacts"))
     found = {name: getattr(result, name) for name in names}
     error = result.error
     found["error"] = error and {"name": error.name, "value": error.value, "traceback": list(error.traceback)}
+    found["artifacts"] = [asdict(artifact) for artifact in result.artifacts]
     found["images"] = [{"mime": image.mime, "path": image.path and str(image.path)} for image in result.images]
     return found
 
