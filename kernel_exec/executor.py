@@ -21,18 +21,19 @@ from kernel_exec.errors import ExecutorClosed, RecordingError
 from kernel_exec.execution import Execution, OnInput, OnOutput
 from kernel_exec.home import Home
 from kernel_exec.kernels.host import HostKernel, checked_kernel
-from kernel_exec.outcome import Verdict
-from kernel_exec.pictures import images_of
 from kernel_exec.recording import checked_cell, language_info, markdown_cell, raw_cell
+from kernel_exec.report import Reporter, result_of
 from kernel_exec.results import ExecutionResult
 from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe
 from kernel_exec.session import Ending, Session
 from kernel_exec.settings import (
     DEFAULT,
+    Limits,
     PathLike,
     Timeout,
     checked_attachments,
     checked_json,
+    checked_limits,
     checked_settings,
     checked_text,
     checked_timeout,
@@ -41,6 +42,7 @@ from kernel_exec.stream import Stream
 from kernel_exec.succession import Succession
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.conversation import Changed, Event, InputWanted, Shown
+from kernel_exec.wire.outputs import Outputs
 from kernel_exec.wire.widgets import Widgets
 from kernel_exec.worker import Worker
 
@@ -59,6 +61,7 @@ class AsyncExecutor:
             that is there already is kept under another name.
         timeout: seconds that a cell may run, unless its call says otherwise; None for no bound.
         lifetime: seconds that the session may last; then it is closed. None for no bound.
+        limits: how much output, memory and so on its cells may take; None for `Limits()`.
         name: a name for people, in the recording.
 
     Raises:
@@ -73,9 +76,11 @@ class AsyncExecutor:
         notebook: PathLike | Literal[False] | None = None,
         timeout: float | None = 60.0,
         lifetime: float | None = None,
+        limits: Limits | None = None,
         name: str | None = None,
     ) -> None:
         self._kernel = checked_kernel(kernel)
+        self._limits = checked_limits(limits)
         self._settings = checked_settings(workdir, notebook, timeout, lifetime, name)
         self._home = Home(self._settings)
         self._worker = Worker()
@@ -85,8 +90,16 @@ class AsyncExecutor:
         self._turn = asyncio.Lock()
         self._widgets = Widgets()
         self._kernels = Succession(
-            partial(Session.start, self._kernel, home=self._home, widgets=self._widgets, on_event=self._happened)
+            partial(
+                Session.start,
+                self._kernel,
+                limits=self._limits,
+                home=self._home,
+                widgets=self._widgets,
+                on_event=self._happened,
+            )
         )
+        self._reporter = Reporter(self._home, self._limits, self._scribe, self._worker)
         self._metadata: dict[str, Any] = {}
         self._opened = False
         self._closing: asyncio.Task[None] | None = None
@@ -292,20 +305,25 @@ class AsyncExecutor:
         """Run one cell in the kernel that is there; the result is in the recording when this returns."""
         session = await self._session_for(execution)
         if session is None:
-            return _result(outcome.never_ran(execution.stop), attempts=0)
+            return result_of(outcome.never_ran(execution.stop), attempts=0)
+        spill = self._home.spill(self._limits.artifact_bytes)
+        outputs = Outputs(self._limits, spill)
         cell_id = uuid.uuid4().hex[:8]
         start = time.monotonic()
         if session.died.done():
-            execution.cell = Cell(cell_id, execution.code, "")
+            execution.cell = Cell(cell_id, execution.code, "", outputs)
             ending = Ending((), await session.bury(), None, None)
         else:
-            ending = await self._run(session, execution, cell_id)
+            ending = await self._run(session, execution, cell_id, outputs)
         duration = time.monotonic() - start
         assert execution.cell is not None
+        if spill.is_in_kernel and session.kernel.directory is not None:
+            await self._worker.run(spill.adopt, session.kernel.directory)
         verdict = outcome.verdict_of(execution.cell, ending, execution.stop, interrupted=session.interrupted)
         if not verdict.state_preserved and not self._closed_because:
             self._kernels.replace(session)
-        return await self._recorded(execution.cell, verdict, ending, duration)
+        await self._record_widgets()
+        return await self._reporter.report(execution.cell, spill, verdict, ending, duration)
 
     async def _session_for(self, execution: Execution) -> Session | None:
         """Return the session to run a cell in; None when the cell is not wanted any more."""
@@ -321,45 +339,12 @@ class AsyncExecutor:
             raise
         return None if wanted.done() else session
 
-    async def _run(self, session: Session, execution: Execution, cell_id: str) -> Ending:
+    async def _run(self, session: Session, execution: Execution, cell_id: str, outputs: Outputs) -> Ending:
         self._running = execution
         try:
-            return await session.run(execution, cell_id, last=self._last, began=self._began)
+            return await session.run(execution, cell_id, outputs, last=self._last, began=self._began)
         finally:
             self._running = None
-
-    async def _recorded(self, cell: Cell, verdict: Verdict, ending: Ending, duration: float) -> ExecutionResult:
-        """Write the cell and its pictures down, and make the result."""
-        number = self._home.next_number()
-        outputs = [*cell.outputs.snapshot(), *verdict.extra]
-        images, picture_trouble = await self._scribe.save(images_of(outputs), f"cell-{number}")
-        cpu, peak = ending.resources()
-        facts: dict[str, Any] = {
-            "status": verdict.status,
-            "duration": round(duration, 6),
-            "cpu_seconds": cpu,
-            "peak_memory": peak,
-            "state_preserved": verdict.state_preserved,
-            "steps": list(verdict.steps),
-        }
-        await self._record_widgets()
-        trouble = await self._scribe.write(Entry(cell, {"kernel_exec": facts}, verdict.extra))
-        return _result(
-            verdict,
-            stdout=cell.outputs.stream("stdout"),
-            stderr=cell.outputs.stream("stderr"),
-            text=outcome.text_of(outputs, verdict.error),
-            outputs=outputs,
-            images=images,
-            execution_count=cell.execution_count,
-            duration=duration,
-            cpu_seconds=cpu,
-            peak_memory=peak,
-            notes=tuple(note for note in (*cell.notes(), picture_trouble, trouble) if note),
-            truncated=cell.outputs.truncated,
-            attempts=int(cell.started),
-            cell_id=cell.cell_id,
-        )
 
     def _began(self, cell: Cell) -> None:
         self._scribe.begin(Entry(cell, {"kernel_exec": {"status": "running"}}))
@@ -480,13 +465,3 @@ class AsyncExecutor:
             finally:
                 await self._worker.run(self._home.remove)
                 self._worker.close()
-
-
-def _result(verdict: Verdict, **more: Any) -> ExecutionResult:
-    return ExecutionResult(
-        verdict.status,
-        error=verdict.error,
-        state_preserved=verdict.state_preserved,
-        steps=verdict.steps,
-        **more,
-    )

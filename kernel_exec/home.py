@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kernel_exec.errors import KernelStartError
 from kernel_exec.settings import SessionSettings
+from kernel_exec.spill import Spill
 
 
 class Home:
@@ -17,7 +18,7 @@ class Home:
     Attributes:
         workdir: the kernel's working directory.
         notebook: the recording, or None.
-        pictures: the folder for the pictures that cells display.
+        pictures: the folder for the pictures that cells display, and for what was cut out of their output.
         cleanup: what is removed when this process ends without closing the session.
     """
 
@@ -43,10 +44,13 @@ class Home:
                 f"the work directory {str(self.workdir)!r} cannot be made ({error.strerror}): name another workdir"
             ) from error
 
-    def next_number(self) -> int:
-        """Return the number of the next cell of the session: execution counts start again with a fresh kernel."""
+    def spill(self, limit: int) -> Spill:
+        """Return what keeps the output of the next cell that is cut, at most `limit` bytes a file.
+
+        Cells are numbered through the session: execution counts start again with a fresh kernel.
+        """
         self._number += 1
-        return self._number
+        return Spill(self.pictures, f"cell-{self._number}", limit)
 
     def remove(self) -> None:
         """Remove what is temporary."""

@@ -1,4 +1,4 @@
-"""What a cell's end means for the caller: status, error, text. Decides, and does no I/O."""
+"""What a cell's end means for the caller: status and error. Decides, and does no I/O."""
 
 from __future__ import annotations
 
@@ -79,13 +79,6 @@ def never_ran(stop: Stop) -> Verdict:
     return Verdict("aborted", ErrorInfo("ExecutionAborted", f"the cell never ran: {why} while it waited in the queue"))
 
 
-def text_of(outputs: list[Output], error: ErrorInfo | None) -> str:
-    """Return what a model should read: the error first, then everything in the order in which it came."""
-    parts = [str(error)] if error else []
-    parts += [_readable(output) for output in outputs]
-    return "\n".join(part.rstrip("\n") for part in parts if part.strip())
-
-
 def error_output(error: ErrorInfo) -> Output:
     """Return an error as an nbformat output, so that every reader of the notebook sees it."""
     return {"output_type": "error", "ename": error.name, "evalue": error.value, "traceback": [str(error)]}
@@ -128,15 +121,3 @@ def _error_of(cell: Cell) -> ErrorInfo:
 def _trace(cell: Cell) -> tuple[str, ...]:
     lines = (cell.reply or {}).get("traceback")
     return tuple(strip_ansi(line) for line in lines if isinstance(line, str)) if isinstance(lines, list) else ()
-
-
-def _readable(output: Output) -> str:
-    if output["output_type"] == "stream":
-        return strip_ansi(output["text"])
-    if output["output_type"] == "error":
-        return strip_ansi("\n".join(output["traceback"]))
-    data = output["data"]
-    for mime in ("text/markdown", "text/plain", "text/html", "application/json"):
-        if mime in data and not any(kind.startswith("image/") for kind in data):
-            return str(data[mime])
-    return f"[{', '.join(sorted(data))}]" if data else ""

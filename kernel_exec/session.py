@@ -16,10 +16,12 @@ from kernel_exec.execution import Execution
 from kernel_exec.home import Home
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.kernels.kernel import Death, Kernel, Usage
+from kernel_exec.settings import Limits
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.channels import Channels
 from kernel_exec.wire.conversation import Conversation, Event, Finished, InputWanted
 from kernel_exec.wire.messages import BadMessage, Message
+from kernel_exec.wire.outputs import Outputs
 from kernel_exec.wire.widgets import Widgets
 
 START_TIMEOUT = 60.0
@@ -74,6 +76,7 @@ class Session:
         cls,
         settings: HostKernel,
         *,
+        limits: Limits,
         home: Home,
         widgets: Widgets,
         on_event: Callable[[Event], None],
@@ -82,6 +85,7 @@ class Session:
 
         Args:
             settings: what kind of kernel, and how.
+            limits: what it may use.
             home: its working directory, made when it is missing, and what is to be removed if this process ends
                 without stopping the kernel.
             widgets: follows the widgets of the kernel.
@@ -92,7 +96,7 @@ class Session:
         """
         deadline = asyncio.get_running_loop().time() + START_TIMEOUT
         kernel = await Kernel.start(
-            settings, cwd=home.workdir, cleanup=home.cleanup, prepare=home.make, deadline=deadline
+            settings, cwd=home.workdir, limits=limits, cleanup=home.cleanup, prepare=home.make, deadline=deadline
         )
         try:
             session = cls(kernel, widgets, on_event)
@@ -108,13 +112,20 @@ class Session:
         return self.kernel.died
 
     async def run(
-        self, execution: Execution, cell_id: str, *, last: float | None, began: Callable[[Cell], None]
+        self,
+        execution: Execution,
+        cell_id: str,
+        outputs: Outputs,
+        *,
+        last: float | None,
+        began: Callable[[Cell], None],
     ) -> Ending:
         """Run a cell to its end, whatever it takes.
 
         Args:
             execution: the call.
             cell_id: id of its cell in the recording.
+            outputs: takes what it puts out.
             last: the end of the session, in the loop's time.
             began: called with the cell when its request is about to be sent.
         """
@@ -127,7 +138,7 @@ class Session:
             execution.code,
             cell_id,
             allow_stdin=execution.on_input is not None,
-            begin=lambda msg_id: self._begin(execution, Cell(cell_id, execution.code, msg_id), began),
+            begin=lambda msg_id: self._begin(execution, Cell(cell_id, execution.code, msg_id, outputs), began),
         )
         execution.stop.arm(last)
         try:

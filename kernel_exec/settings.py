@@ -51,7 +51,7 @@ class Limits:
     """
 
     text: int | None = 20_000
-    output_bytes: int = 8 * MIB
+    output_bytes: int = 4 * MIB
     image_bytes: int = 64 * MIB
     artifact_bytes: int = 1024 * MIB
     memory: int | None = None

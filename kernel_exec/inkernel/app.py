@@ -25,6 +25,7 @@ from ipykernel.kernelapp import IPKernelApp as _IPKernelApp  # noqa: E402
 from ipykernel.zmqshell import ZMQInteractiveShell as _Shell  # noqa: E402
 from traitlets import DottedObjectName, Type  # noqa: E402
 
+from .budget import CUT_TYPE, DisplayBudget, Sizes, cut_reply, sizes_from  # noqa: E402
 from .guards import Guards, keep_context_in_threads  # noqa: E402
 from .interrupts import Interrupts  # noqa: E402
 from .outstream import OutStream  # noqa: E402
@@ -68,6 +69,8 @@ class Kernel(IPythonKernel):
     # ipykernel sleeps to let output overtake the reply; here the order of messages is right without.
     _execute_sleep = 0.0
     spool: Spool
+    sizes: Sizes | None = None
+    displays: DisplayBudget | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         self.guards = Guards()
@@ -86,6 +89,9 @@ class Kernel(IPythonKernel):
         """Begin to serve a request."""
         if channel == "shell":
             if parent["header"]["msg_type"] == "execute_request":
+                self.guards.before_cell()
+                if self.displays is not None:
+                    self.displays.begin()
                 self.spool.begin(parent["header"]["msg_id"])
                 self.interrupts.expect()
             self.guards.set_parent(parent)
@@ -96,11 +102,17 @@ class Kernel(IPythonKernel):
         count = self.execution_count
         try:
             with self.interrupts.request():
-                return await super().do_execute(*args, **kwargs)
+                return self._within_limits(await super().do_execute(*args, **kwargs))
         except KeyboardInterrupt as error:
             return self._interrupted(error, count)
         finally:
             self.guards.after_cell()
+
+    def _within_limits(self, reply: dict[str, Any]) -> dict[str, Any]:
+        """Return the reply of a cell, and tell how many of its displays were left out."""
+        if self.displays is not None and (left_out := self.displays.left_out()):
+            self.send_response(self.iopub_socket, CUT_TYPE, {"name": "displays", "left_out": left_out})
+        return cut_reply(reply, self.sizes) if self.sizes else reply
 
     def _interrupted(self, error: KeyboardInterrupt, count: int) -> dict[str, Any]:
         """The reply for an interrupt that met IPython itself, before or after the code."""
@@ -128,9 +140,14 @@ class IPKernelApp(_IPKernelApp):
         thread, spool = self.iopub_thread, self.spool
         send = thread.send_multipart
 
+        displays, sign = Kernel.displays, self.session.sign
+
         def send_multipart(frames: Any, *args: Any, **kwargs: Any) -> None:
-            spool.append([bytes(frame) for frame in frames], next(spool.numbers))
-            send(frames, *args, **kwargs)
+            parts = [bytes(frame) for frame in frames]
+            fitting = parts if displays is None else displays.fit(parts, sign)
+            if fitting is not None:
+                spool.append(fitting, next(spool.numbers))
+                send(frames if fitting is parts else fitting, *args, **kwargs)
 
         thread.send_multipart = send_multipart
 
@@ -175,5 +192,7 @@ def application() -> type[IPKernelApp]:
         raise OSError(f"{DIRECTORY_VARIABLE} is not set")
     OutStream.spool = Kernel.spool = IPKernelApp.spool = Spool(directory)
     OutStream.directory = directory
+    OutStream.sizes = Kernel.sizes = sizes_from(os.environ)
+    Kernel.displays = DisplayBudget(directory, Kernel.sizes) if Kernel.sizes else None
     keep_context_in_threads()
     return IPKernelApp

@@ -33,10 +33,16 @@ class Guards:
             self._set_builtin(name, self._builtins[name])
         self.end_child(0)
 
+    def before_cell(self) -> None:
+        """To be called before a cell runs."""
+        for stream in self._streams.values():
+            stream.begin_cell()
+
     def after_cell(self) -> None:
         """To be called before the kernel goes on after a cell."""
         for name, stream in self._streams.items():
             stream.reopen()
+            stream.end_cell()
             if not _is_usable(getattr(sys, name, None)):
                 setattr(sys, name, stream)
         _reopen_descriptors([os.devnull, *(stream.fifo for stream in self._streams.values())])

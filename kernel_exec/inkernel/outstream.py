@@ -7,6 +7,7 @@ Differs from ipykernel's stream, which it stands in for, in this:
 - `flush` does not wait for the thread that sends: messages leave in the order in which they are handed to it, and
   that is all that a flush is for. A death before they have left loses nothing, see `spool`.
 - A writer that is faster than the sending thread waits for it, so that the text in memory is bounded.
+- What is beyond the limits of a cell's output is kept back, see `budget`.
 - A forked child writes to its descriptors: the parent's sockets and threads are none of its.
 """
 
@@ -26,6 +27,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from ipykernel.iostream import OutStream as _OutStream
 
+from .budget import CUT_TYPE, Sizes, TextBudget
 from .spool import Pending, Spool
 from .text import sendable
 
@@ -53,6 +55,7 @@ class OutStream(_OutStream):
 
     spool: ClassVar[Spool]
     directory: ClassVar[str]
+    sizes: ClassVar[Sizes | None] = None
     flush_interval = 0.05
 
     def __init__(
@@ -70,6 +73,7 @@ class OutStream(_OutStream):
         self._child_text = (0, "")
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._pending = self._open_pending()
+        self._budget = TextBudget(name, self.directory, self.sizes) if self.sizes else None
         self.fifo = os.path.join(self.directory, name)
         self._buffer = ctypes.create_string_buffer(CHUNK)
         self._reader = os.open(self.fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -112,6 +116,7 @@ class OutStream(_OutStream):
             self._write_in_child(text)
             return len(string)
         self._drain_first()
+        text = self._within_budget(text)
         for start in range(0, len(text), CHUNK):
             self._put(text[start : start + CHUNK])
         return len(string)
@@ -130,6 +135,24 @@ class OutStream(_OutStream):
                 return
             last = self._pieces[-1].number
         self.pub_thread.schedule(partial(self._send, last))
+
+    def begin_cell(self) -> None:
+        """A cell begins: its limits are its own."""
+        if self._budget is not None:
+            self.end_cell()
+            with self._lock:
+                self._budget.begin()
+
+    def end_cell(self) -> None:
+        """A cell has ended: send the end of what was kept back, and how much before it is left out."""
+        if self._budget is None or os.getpid() != self._owner:
+            return
+        self.flush()
+        with self._lock:
+            text, left_out = self._budget.rest()
+            number = next(self.spool.numbers)
+        if text:
+            self._in_order(partial(self._send_rest, Piece(number, self._request, text, 0), left_out))
 
     def set_parent(self, parent: dict[str, Any]) -> None:
         """Say which request later output belongs to."""
@@ -153,6 +176,12 @@ class OutStream(_OutStream):
         end = text.rfind("\n") + 1 if whole_lines else len(text)
         self._child_text = os.getpid(), text[end:]
         _write_all(self._descriptor, text[:end].encode("utf-8", "replace"))
+
+    def _within_budget(self, text: str) -> str:
+        if self._budget is None:
+            return text
+        with self._lock:
+            return self._budget.take(text)
 
     def _put(self, text: str) -> None:
         parent = self.parent_header
@@ -194,6 +223,7 @@ class OutStream(_OutStream):
         while full:
             with self._lock:
                 text = self._decoder.decode(_read_at_once(self._reader, self._buffer))
+                text = self._within_budget(text)
                 full = bool(text) and not self._add(text, self._request, force=True)
             if full:
                 self._send()
@@ -214,14 +244,32 @@ class OutStream(_OutStream):
                 self._pending.drop(sum(piece.kept for piece in pieces))
 
     def _send_message(self, pieces: list[Piece]) -> None:
-        content = {"name": self.name, "text": "".join(piece.text for piece in pieces)}
-        message = self.session.msg("stream", content, parent=pieces[0].parent)
+        self._send_frames("stream", {"name": self.name, "text": "".join(piece.text for piece in pieces)}, pieces)
+
+    def _send_frames(self, kind: str, content: dict[str, Any], pieces: list[Piece]) -> None:
+        message = self.session.msg(kind, content, parent=pieces[0].parent)
         frames = self.session.serialize(message, ident=self.topic)
         self.spool.append(frames, pieces[0].number, self._descriptor, pieces[-1].number)
         if self.pub_thread.socket is not None:
             self.pub_thread.socket.send_multipart(frames)
 
+    def _send_rest(self, piece: Piece, left_out: int) -> None:
+        """Send the end of the text of a cell that put out too much."""
+        if left_out:
+            content = {"name": self.name, "left_out": left_out}
+            self._send_frames(CUT_TYPE, content, [piece])
+        self._send_message([piece])
+        if self._budget is not None:
+            self._budget.sent()
+
     # Threads
+
+    def _in_order(self, action: Callable[[], None]) -> None:
+        """Run `action` in the sending thread after what it was given before."""
+        if self._is_sender():
+            action()
+        else:
+            self.pub_thread.schedule(action)
 
     def _is_sender(self) -> bool:
         """Is this the sending thread, or is there none any more?"""

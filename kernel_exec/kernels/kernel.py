@@ -15,6 +15,7 @@ from kernel_exec.errors import KernelStartError
 from kernel_exec.kernels.host import HostKernel, HostProvisioner
 from kernel_exec.kernels.last_words import SPOOL, Spooled, read_spool
 from kernel_exec.kernels.specs import find_kernel_spec
+from kernel_exec.settings import Limits
 from kernel_exec.wire.messages import Message
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -58,9 +59,10 @@ class Kernel:
         died: done when its process has ended, whoever ended it.
     """
 
-    def __init__(self, provisioner: HostProvisioner, name: str) -> None:
+    def __init__(self, provisioner: HostProvisioner, name: str, limits: Limits) -> None:
         spec = provisioner.kernel_spec
         self._provisioner = provisioner
+        self._limits = limits
         self._spooled: Spooled | None = None
         self._ours: bool | None = None
         self._unwatch: Callable[[], None] = lambda: None
@@ -75,6 +77,7 @@ class Kernel:
         settings: HostKernel,
         *,
         cwd: Path,
+        limits: Limits,
         cleanup: Sequence[Path] = (),
         prepare: Callable[[], None] = lambda: None,
         deadline: float,
@@ -84,6 +87,7 @@ class Kernel:
         Args:
             settings: which kernel.
             cwd: its working directory.
+            limits: what it may use.
             cleanup: what is removed when this process ends without `stop`.
             prepare: makes what is to be cleaned up; called when that is certain.
             deadline: the latest end, in the loop's time.
@@ -94,9 +98,10 @@ class Kernel:
         """
         spec = find_kernel_spec(settings.kernel_name)
         provisioner = HostProvisioner(kernel_id=str(uuid.uuid4()), kernel_spec=spec, parent=None)
-        provisioner.extra_env = settings.env
+        sizes = f"{limits.output_bytes},{limits.image_bytes},{limits.artifact_bytes}"
+        provisioner.extra_env = {**settings.env, "KERNEL_EXEC_OUTPUT_LIMITS": sizes}
         provisioner.cleanup_paths = list(cleanup)
-        kernel = cls(provisioner, settings.kernel_name)
+        kernel = cls(provisioner, settings.kernel_name, limits)
         try:
             async with asyncio.timeout_at(deadline):
                 await kernel._launch(cwd, prepare)
@@ -112,7 +117,7 @@ class Kernel:
     @property
     def ours(self) -> bool:
         """Whether our launcher is in force in the kernel."""
-        if self._ours is None and (directory := self._directory):
+        if self._ours is None and (directory := self.directory):
             self._ours = (directory / SPOOL).exists()
         return bool(self._ours)
 
@@ -193,7 +198,8 @@ class Kernel:
         self._provisioner.add_cleanup(path)
 
     @property
-    def _directory(self) -> Path | None:
+    def directory(self) -> Path | None:
+        """The runtime directory, private to this user; None when there is none any more."""
         return self._provisioner.link.directory if self._provisioner.link else None
 
     async def _launch(self, cwd: Path, prepare: Callable[[], None]) -> None:
@@ -212,8 +218,8 @@ class Kernel:
 
     def _keep_spool(self) -> None:
         """Read what the kernel left in its directory, before that goes."""
-        if self._spooled is None and self._directory is not None:
-            self._spooled = read_spool(self._directory)
+        if self._spooled is None and self.directory is not None:
+            self._spooled = read_spool(self.directory, self._limits.output_bytes)
 
 
 def _death(status: int | None) -> Death:

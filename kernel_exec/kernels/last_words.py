@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kernel_exec.kernels.files import ends_of, read_untrusted
 from kernel_exec.wire.messages import BadMessage, Codec, Message, utc_now
 
 SPOOL = "spool.0"
@@ -19,6 +20,7 @@ _PIECE = struct.Struct("<QHI")
 _STATE = struct.Struct("<Q")
 _REQUEST = 255
 _HALF = 256 * 1024
+_FILE_LIMIT = 16 * 1024 * 1024
 _STREAMS = {1: "stdout", 2: "stderr"}
 
 
@@ -47,10 +49,13 @@ class Spooled:
     Attributes:
         records: the messages.
         pieces: the text of the streams, of which messages may hold a part.
+        ends: for each stream the end of a text that was too long to be sent, and how many bytes before it are left
+            out.
     """
 
     records: Sequence[Record]
     pieces: Sequence[Piece]
+    ends: Sequence[tuple[str, int]] = ()
 
     def messages(self, connection: Mapping[str, Any], rest: Sequence[str]) -> list[Message]:
         """Return all output in its order.
@@ -78,14 +83,22 @@ class Spooled:
         ]
         output.sort(key=lambda item: item[0])
         found = [message for _, message in output]
+        for name, (text, left_out) in zip(_STREAMS.values(), self.ends, strict=False):
+            found += _end_messages(name, request, text, left_out)
         return found + [_stream_message(stream, request, text, 0) for stream, text in enumerate(rest, 1) if text]
 
 
-def read_spool(directory: Path) -> Spooled:
-    """Read the files of a kernel that has ended; what is missing or damaged is left out."""
+def read_spool(directory: Path, output_bytes: int) -> Spooled:
+    """Read the files of a kernel that has ended; what is missing or damaged is left out.
+
+    Args:
+        directory: the runtime directory of the kernel.
+        output_bytes: what its cells may put out.
+    """
     records = [record for index in (0, 1) for record in _records(_read(directory / f"spool.{index}"))]
     pieces = [piece for stream in _STREAMS for piece in _pieces(stream, _read(directory / f"pending.{stream}"))]
-    return Spooled(records, pieces)
+    half = output_bytes // 2
+    return Spooled(records, pieces, [ends_of(directory / f"cut.{name}", half, half) for name in _STREAMS.values()])
 
 
 def _records(data: bytes) -> Iterator[Record]:
@@ -130,11 +143,17 @@ def _stream_message(stream: int, parent: str, text: str, number: int) -> Message
     return Message("iopub", "stream", f"last-words-{stream}-{number}", parent, content, {}, utc_now())
 
 
+def _end_messages(name: str, parent: str, text: str, left_out: int) -> Iterator[Message]:
+    if left_out:
+        content = {"name": name, "left_out": left_out}
+        yield Message("iopub", "kernel_exec_cut", f"last-words-cut-{name}", parent, content, {}, utc_now())
+    if text:
+        content = {"name": name, "text": text}
+        yield Message("iopub", "stream", f"last-words-end-{name}", parent, content, {}, utc_now())
+
+
 def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:  # a kernel without our launcher has none
-        return b""
+    return read_untrusted(path, _FILE_LIMIT)  # a kernel without our launcher has none
 
 
 def _key(connection: Mapping[str, Any]) -> bytes:

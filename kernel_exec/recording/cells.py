@@ -27,7 +27,7 @@ def code_cell(
     Args:
         cell_id: 1 to 64 letters, digits, hyphens and underscores; unique in the notebook.
         source: the code.
-        outputs: outputs as the kernel sent them; what may not be stored (`transient`) is left out.
+        outputs: outputs as the kernel sent them; `stored_output` makes of them what is written.
         execution_count: the number in the prompt.
         metadata: tags, timing stamps and the like.
     """
@@ -36,7 +36,7 @@ def code_cell(
         "execution_count": execution_count,
         "id": cell_id,
         "metadata": _cell_metadata(metadata),
-        "outputs": [_output(output) for output in outputs],
+        "outputs": list(outputs),
         "source": lines_of(source),
     }
 
@@ -133,7 +133,11 @@ def _cell_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     return {key: value for key, value in (metadata or {}).items() if key != "trusted"}
 
 
-def _output(output: Mapping[str, Any]) -> dict[str, Any]:
+def stored_output(output: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an output as it is stored; what may not be (`transient`) is left out.
+
+    Made when it is written, and not before: there may be many outputs, and lines take many times their text.
+    """
     kind = output["output_type"]
     if kind == "stream":
         return {"name": str(output["name"]), "output_type": kind, "text": lines_of(output["text"])}

@@ -16,15 +16,19 @@ a tail again.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kernel_exec.recording.cells import Cell
+from kernel_exec.recording.cells import Cell, stored_output
 
 HEAD = b'{\n "cells": ['
+_NO_OUTPUTS = b'\n   "outputs": []'
+"""The empty outputs of a cell: no key inside its metadata is indented so little, and no text holds a newline."""
+_LONG_TEXT = 64 * 1024
 _TAIL = ',\n "metadata": {},\n "nbformat": 4,\n "nbformat_minor": 5\n}\n'
 
 
@@ -137,9 +141,38 @@ class Document:
 
 
 def chunk_bytes(cell: Cell, *, first: bool) -> bytes:
-    """Return a cell as it stands in the file, with what separates it from the one before."""
-    text = "\n" + dumps(cell)
-    return encode(("" if first else ",") + text.replace("\n", "\n  "))
+    """Return a cell as it stands in the file, with what separates it from the one before.
+
+    The outputs are encoded one by one: on its way to JSON an output takes ten times the memory of its text.
+    """
+    outputs = cell.get("outputs") or []
+    text = "\n" + dumps({**cell, "outputs": []} if outputs else cell)
+    before, found, after = encode(("" if first else ",") + text.replace("\n", "\n  ")).partition(_NO_OUTPUTS)
+    if not outputs:
+        return before + found + after
+    parts = (part for output in outputs for part in (b",", *_output_parts(output)))
+    next(parts)  # the comma before the first
+    return b"".join((before, found[:-1], *parts, b"\n   ]", after))
+
+
+def _output_parts(output: Mapping[str, Any]) -> Iterable[bytes]:
+    text = output.get("text")
+    if output["output_type"] != "stream" or not isinstance(text, str) or len(text) < _LONG_TEXT:
+        return (encode(("\n" + dumps(stored_output(output))).replace("\n", "\n    ")),)
+    frame = encode(("\n" + dumps({**stored_output({**output, "text": ""}), "text": [""]})).replace("\n", "\n    "))
+    before, _, after = frame.rpartition(b'""')
+    return itertools.chain((before,), _encoded_lines(text), (after,))
+
+
+def _encoded_lines(text: str) -> Iterator[bytes]:
+    """Encode the lines of a text, some at a time."""
+    start = 0
+    while start < len(text):
+        end = text.find("\n", start + _LONG_TEXT) + 1 or len(text)
+        lines = text[start:end].splitlines(keepends=True)
+        between = ",\n      " if start else ""
+        yield encode(between + ",\n      ".join(json.dumps(line, ensure_ascii=False) for line in lines))
+        start = end
 
 
 def chunk_cell(chunk: bytes) -> Cell:

@@ -29,11 +29,11 @@ class Cell:
         stamps: the five timing stamps of nbformat's `metadata.execution`.
     """
 
-    def __init__(self, cell_id: str, source: str, msg_id: str) -> None:
+    def __init__(self, cell_id: str, source: str, msg_id: str, outputs: Outputs | None = None) -> None:
         self.cell_id = cell_id
         self.source = source
         self.msg_id = msg_id
-        self.outputs = Outputs()
+        self.outputs = outputs or Outputs()
         self.reply: dict[str, Any] | None = None
         self.idle = False
         self.execution_count: int | None = None
@@ -65,12 +65,6 @@ class Cell:
         payload = self.reply.get("payload") if self.reply else None
         items = [item for item in payload if isinstance(item, dict)] if isinstance(payload, list) else []
         return any(item.get("source") == "ask_exit" and not item.get("keepkernel") for item in items)
-
-    def notes(self) -> tuple[str, ...]:
-        """What the caller should know about the outputs beyond themselves."""
-        if not self.outputs.truncated:
-            return ()
-        return (f"output beyond {self.outputs.limit // 2**20} MiB was left out: print less, or write to a file",)
 
     def take_status(self, message: Message) -> None:
         """Take a status message of this cell."""

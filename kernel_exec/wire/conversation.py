@@ -16,7 +16,7 @@ from kernel_exec.wire.outputs import Output, bundle_of, display_id_of
 from kernel_exec.wire.widgets import Widgets
 
 KEPT_CELLS = 500
-KEPT_BYTES = 128 * 2**20
+KEPT_BYTES = 16 * 2**20
 
 _COMM_TYPES = frozenset({"comm_open", "comm_msg", "comm_close"})
 _OUTPUT_TYPES = frozenset({"stream", "display_data", "execute_result", "error"})
@@ -69,7 +69,7 @@ class Conversation:
 
     def __init__(self, widgets: Widgets | None = None) -> None:
         self._cells: OrderedDict[str, Cell] = OrderedDict()  # by msg_id, oldest first; bounded
-        self._displays: dict[str, list[tuple[Cell, Output]]] = {}
+        self._displays: dict[str, dict[str, Cell]] = {}  # cells that show a display, by its id and theirs
         self._latest: Cell | None = None
         self.widgets = widgets or Widgets()
         self.strangers = 0
@@ -121,6 +121,8 @@ class Conversation:
             return self._update_display(cell, message)
         if kind == "clear_output":
             return self._clear(cell, message)
+        if kind == "kernel_exec_cut":
+            return self._cut(cell, message)
         if kind in _COMM_TYPES:
             self.widgets.receive(message)
         elif cell.msg_id == message.parent_id:
@@ -134,6 +136,10 @@ class Conversation:
             self._forget_displays(cell)
         return self._shown(cell, {"output_type": "clear_output", "wait": wait})
 
+    def _cut(self, cell: Cell, message: Message) -> list[Event]:
+        cell.outputs.take_cut(message)
+        return [Changed(cell)] if cell.finished else []
+
     def _progress(self, cell: Cell, message: Message) -> list[Event]:
         if message.msg_type == "execute_input":
             cell.take_input(message)
@@ -142,7 +148,9 @@ class Conversation:
     def _ended(self, cell: Cell, take: Callable[[Message], None], message: Message) -> list[Event]:
         before = cell.finished
         take(message)
-        return [Finished(cell)] if cell.finished and not before else []
+        if before or not cell.finished:
+            return []
+        return [*(Shown(cell, item) for item in cell.outputs.held_back()), Finished(cell)]
 
     def _output(self, cell: Cell, message: Message) -> list[Event]:
         clears = cell.outputs.clears_next
@@ -154,15 +162,13 @@ class Conversation:
         display_id = display_id_of(message)
         if not display_id:
             return self._shown(cell, output)
-        self._displays.setdefault(display_id, []).append((cell, output))
+        self._displays.setdefault(display_id, {})[cell.msg_id] = cell
         return self._shown(cell, {**output, "transient": {"display_id": display_id}})
 
     def _update_display(self, cell: Cell, message: Message) -> list[Event]:
         bundle, display_id = bundle_of(message.content), display_id_of(message)
-        touched: dict[str, Cell] = {}
-        for owner, output in self._displays.get(display_id, ()):
-            output.update(bundle)
-            touched[owner.msg_id] = owner
+        owners = self._displays.get(display_id, {})
+        touched = {msg_id: owner for msg_id, owner in owners.items() if owner.outputs.update(display_id, bundle)}
         item = {"output_type": "update_display_data", **bundle, "transient": {"display_id": display_id}}
         late: Iterable[Cell] = (owner for owner in touched.values() if owner.finished and owner is not cell)
         return [*self._shown(cell, item, changed=cell.msg_id in touched), *map(Changed, late)]
@@ -181,11 +187,9 @@ class Conversation:
 
     def _forget_displays(self, cell: Cell) -> None:
         """What a cell displayed is gone: nothing updates it any more."""
-        self._displays = {
-            display_id: kept
-            for display_id, shown in self._displays.items()
-            if (kept := [(owner, output) for owner, output in shown if owner is not cell])
-        }
+        for cells in self._displays.values():
+            cells.pop(cell.msg_id, None)
+        self._displays = {display_id: cells for display_id, cells in self._displays.items() if cells}
 
 
 def _input_wanted(cell: Cell, message: Message) -> InputWanted:

@@ -8,32 +8,47 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from kernel_exec.settings import Limits
+from kernel_exec.wire.budget import Cuts, NoSink, Part, Sink, shortened, sizes_of, split_bundle
 from kernel_exec.wire.messages import BadMessage, Message
-from kernel_exec.wire.terminal import TerminalText
+from kernel_exec.wire.terminal import TerminalText, head_of
 
 Output = dict[str, Any]
 
-MAX_CELL_BYTES = 64 * 2**20
-"""What one cell may hold in this process; more is left out, and `truncated` says so."""
+ITEM_COST = 128
+"""Bytes that count for each output beyond its data: about what it takes to hold it."""
+
+ALLOWANCE = 1024
+"""Bytes beyond the limit for the lines that tell what was left out."""
 
 _JSON_MIME = re.compile(r"application/(.+\+)?json$")
 
 
 class Outputs:
-    """The outputs of one cell, in the order in which a front end shows them."""
+    """The outputs of one cell, in the order in which a front end shows them.
 
-    def __init__(self, limit: int = MAX_CELL_BYTES) -> None:
+    They hold no more than the limits allow. Of text that is more, head and tail are kept: the head fills half of
+    `limits.output_bytes`, and what is left out behind it is in a file of the sink. A display loses what does not fit.
+
+    Args:
+        limits: how much they may hold.
+        sink: takes the whole of what is cut.
+    """
+
+    def __init__(self, limits: Limits | None = None, sink: Sink | None = None) -> None:
+        self._limits = limits or Limits()
+        self._sink = sink or NoSink()
         self._items: list[Output] = []
-        self._streams: dict[int, TerminalText] = {}  # text of stream outputs, by index
+        self._texts: dict[int, TerminalText] = {}  # text of stream outputs, by index
+        self._displays: dict[str, list[int]] = {}  # indices of displays, by their display id
         self._clear_next = False
-        self._size = 0
-        self.limit = limit
-        self.truncated = False
+        self._text_size = self._display_size = self._image_size = 0
+        self._head: tuple[int, int] | None = None  # where the head ends: an index, and characters of its text
+        self._held_back: dict[str, int] = {}  # characters that nobody was shown yet, by stream
+        self.cuts = Cuts()
 
     def add(self, message: Message) -> Output | None:
         """Take an output message in; return the output that it added, or None when it was left out.
-
-        The returned dictionary of a display is the one that is kept: an update changes it in place.
 
         Raises:
             BadMessage: its content is not what the protocol says.
@@ -41,16 +56,49 @@ class Outputs:
         output = output_of(message)
         if self._clear_next:
             self._clear()
-        size = _size(output)
-        if self._size + size > self.limit:
-            self.truncated = True
-            return None
-        self._size += size
         if output["output_type"] == "stream":
-            self._write(output)
-        else:
-            self._items.append(output)
-        return output
+            return output if self._write(output["name"], output["text"]) else None
+        left_out = message.content.get("kernel_exec_left_out")
+        if output["output_type"] == "error" and type(left_out) is int and left_out > 0:
+            self.cuts.add_part("the text of an error", left_out)
+        return self._show(output, display_id_of(message))
+
+    def update(self, display_id: str, bundle: dict[str, Any]) -> bool:
+        """Put other data into the displays of that id; return whether there are any."""
+        for index in self._displays.get(display_id, ()):
+            images, size = sizes_of(self._items[index]["data"])
+            self._image_size -= images
+            self._display_size -= size
+            # What was handed out stays as it was.
+            self._items[index] = {**self._items[index], **self._fitting(bundle)}
+        return display_id in self._displays
+
+    def take_cut(self, message: Message) -> None:
+        """Take what the kernel tells of output that it has left out itself.
+
+        Raises:
+            BadMessage: it is not what our kernels tell.
+        """
+        name, left_out = message.content.get("name"), message.content.get("left_out")
+        if name not in ("stdout", "stderr", "displays") or type(left_out) is not int or left_out < 0:
+            raise BadMessage("a kernel_exec_cut message has no valid name and number")
+        if name == "displays":
+            self.cuts.displays += left_out
+            return
+        self._sink.take_over(name)
+        number = self._stream(name)
+        head = len(str(self._texts[number]))
+        self._head = self._head or (number, head)
+        self._leave_out(number, head, 0, left_out)
+
+    def held_back(self) -> list[Output]:
+        """Return the end of the text that nobody has been shown yet, because text before it was left out."""
+        held, self._held_back = self._held_back, {}
+        ends = ((name, count, self.stream(name)) for name, count in held.items())
+        return [
+            {"output_type": "stream", "name": name, "text": self._gap(name) + text[max(0, len(text) - count) :]}
+            for name, count, text in ends
+        ]
 
     def clear(self, *, wait: bool) -> None:
         """Clear what is there, now or (`wait`) when the next output comes."""
@@ -66,34 +114,142 @@ class Outputs:
 
     @property
     def size(self) -> int:
-        """How many bytes came in and were kept, roughly."""
-        return self._size
+        """How many bytes are kept, roughly."""
+        return self._text_size + self._display_size + self._image_size
 
     def snapshot(self) -> list[Output]:
-        """Return the outputs as they are now, independent of what comes later."""
+        """Return the outputs as they are now; what comes later does not change them."""
         return [self._frozen(index, item) for index, item in enumerate(self._items)]
 
     def stream(self, name: str) -> str:
         """Return all text of "stdout" or "stderr"."""
-        return "".join(str(text) for index, text in self._streams.items() if self._items[index]["name"] == name)
+        return "".join(str(text) for index, text in self._texts.items() if self._items[index]["name"] == name)
 
-    def _write(self, output: Output) -> None:
+    # Text
+
+    def _write(self, name: str, text: str) -> bool:
+        """Add text; return whether whoever follows the outputs is to see it now."""
+        cut = name in self.cuts.text and not self._sink.is_taken_over(name)
+        if cut:
+            self._sink.write(name, text)
+            self._held_back[name] = self._held_back.get(name, 0) + len(text)
+        number = self._stream(name)
+        written = self._texts[number]
+        before = written.size
+        written.write(text)
+        self._text_size += written.size - before
+        half = self._limits.output_bytes // 2
+        if self._head is None and self._text_size > half:
+            self._head = (number, len(head_of(str(written), half - (self._text_size - written.size))))
+        self._make_room()
+        return not cut
+
+    def _stream(self, name: str) -> int:
+        """Return the index of the output that text of the stream goes to now."""
         last = len(self._items) - 1
-        if last not in self._streams or self._items[last]["name"] != output["name"]:
-            self._items.append({"output_type": "stream", "name": output["name"], "text": ""})
+        if last not in self._texts or self._items[last]["name"] != name:
+            self._items.append({"output_type": "stream", "name": name, "text": ""})
             last += 1
-            self._streams[last] = TerminalText()
-        self._streams[last].write(output["text"])
+            self._texts[last] = TerminalText()
+            self._text_size += ITEM_COST
+        return last
+
+    def _make_room(self) -> None:
+        """Leave out text behind the head until all is within the limit."""
+        limit = self._limits.output_bytes
+        excess = self._text_size + self._display_size - limit - ALLOWANCE
+        if excess <= 0 or self._head is None:
+            return
+        # A part more than need be: leaving out costs as much as there is, and more is likely to come.
+        excess += limit // 8
+        index, head = self._head
+        for number in [number for number in self._texts if number >= index]:
+            start = head if number == index else 0
+            count = min(excess, self._texts[number].tail_length(start))
+            if count > 0:
+                excess -= self._leave_out(number, start, count)
+
+    def _leave_out(self, number: int, head: int, count: int, elsewhere: int = 0) -> int:
+        """Leave `count` characters of a text out behind its head; return how many bytes that was.
+
+        Args:
+            number: index of the text.
+            head: characters that stay.
+            count: characters to leave out.
+            elsewhere: bytes that the kernel has left out at this place.
+        """
+        text, name = self._texts[number], self._items[number]["name"]
+        if name not in self.cuts.text and not self._sink.is_taken_over(name):
+            self._sink.write(name, self.stream(name))
+        before = text.size
+        size = text.leave_out(head, count)
+        self.cuts.add_text(name, size + elsewhere)
+        text.fill_gap(self._gap(name))
+        self._text_size += text.size - before
+        return size
+
+    def _gap(self, name: str) -> str:
+        size, place = self.cuts.text[name], self._sink.place(name)
+        return f"\n[... {size:,} bytes of {name} left out; all of it is in {place} ...]\n"
+
+    # Displays
+
+    def _show(self, output: Output, display_id: str) -> Output | None:
+        # One more is let in than fits; it loses its parts.
+        if self._display_size >= self._limits.output_bytes:
+            self.cuts.displays += 1
+            return None
+        self._display_size += ITEM_COST
+        if output["output_type"] == "error":
+            self._fit_error(output)
+        else:
+            output |= self._fitting(output)
+        if display_id:
+            self._displays.setdefault(display_id, []).append(len(self._items))
+        self._items.append(output)
+        self._make_room()
+        return output
+
+    def _fitting(self, bundle: dict[str, Any]) -> dict[str, Any]:
+        """Return data and metadata of a display as far as they fit, and count them."""
+        room = self._limits.output_bytes - self._display_size
+        data, metadata, cut = split_bundle(bundle, room, self._limits.image_bytes - self._image_size)
+        if cut:
+            lines = [*map(self._in_its_place, cut), *filter(None, [data.get("text/plain")])]
+            data = {**data, "text/plain": "\n".join(lines)}
+        images, size = sizes_of(data)
+        self._image_size += images
+        self._display_size += size
+        return {"data": data, "metadata": metadata}
+
+    def _in_its_place(self, part: Part) -> str:
+        """Return the line that stands for a part of a display that is left out."""
+        name = self._sink.keep_part(part.mime, part.name, part.text)
+        self.cuts.add_part(part.mime, part.size)
+        return f"[{part.mime} of {part.size:,} bytes left out; it is in {self._sink.place(name)}]"
+
+    def _fit_error(self, output: Output) -> None:
+        """Shorten an error that is larger than half of the limit: our kernels send none."""
+        limit = self._limits.output_bytes // 2
+        size = sum(map(len, output["traceback"]))
+        if size > limit or len(output["evalue"]) > limit:
+            self.cuts.add_part("the text of an error", size)
+            output |= {"evalue": shortened(output["evalue"], limit // 2), "traceback": []}
+        self._display_size += len(output["evalue"]) + sum(map(len, output["traceback"]))
 
     def _clear(self) -> None:
         self._items.clear()
-        self._streams.clear()
+        self._texts.clear()
+        self._displays.clear()
         self._clear_next = False
-        self._size = 0
+        self._text_size = self._display_size = self._image_size = 0
+        self._head = None
+        self._held_back = {}
+        self.cuts.text.clear()
 
     def _frozen(self, index: int, item: Output) -> Output:
-        text = self._streams.get(index)
-        return {**item, "text": str(text)} if text is not None else dict(item)
+        text = self._texts.get(index)
+        return item if text is None else {**item, "text": str(text)}
 
 
 def output_of(message: Message) -> Output:
@@ -155,12 +311,3 @@ def _mime_value(mime: str, value: Any) -> Any:
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
         return "".join(value)
     raise BadMessage(f"a display message has a value for {mime!r} that is no text")
-
-
-def _size(output: Output) -> int:
-    if output["output_type"] == "stream":
-        return len(output["text"])
-    if output["output_type"] == "error":
-        return sum(map(len, output["traceback"])) + len(output["evalue"])
-    # JSON values are measured by their printed form: exact enough for a bound, and it needs no second walk.
-    return sum(len(value) if isinstance(value, str) else len(repr(value)) for value in output["data"].values())

@@ -12,6 +12,17 @@ _ANSI = re.compile(
 )
 
 
+def byte_length(text: str) -> int:
+    """Return the bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
+
+
+def head_of(text: str, size: int) -> str:
+    """Return the beginning of a text that takes at most `size` bytes in UTF-8."""
+    size = max(0, size)
+    return text[:size] if text.isascii() else text[:size].encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
+
+
 def strip_ansi(text: str) -> str:
     """Return `text` without ANSI escape sequences (colours, cursor movements, titles)."""
     return _ANSI.sub("", text)
@@ -25,13 +36,20 @@ class TerminalText:
     line wherever the cursor stands.
     """
 
-    __slots__ = ("_cursor", "_done", "_line")
+    __slots__ = ("_cursor", "_done", "_done_size", "_gap", "_line")
 
     def __init__(self, text: str = "") -> None:
         self._done: list[str] = []
+        self._done_size = 0
         self._line: list[str] = []
         self._cursor: int | None = None  # None: at the end of the line
+        self._gap: tuple[int, int] | None = None  # where the text stands that stands for what was left out
         self.write(text)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the text in UTF-8."""
+        return self._done_size + sum(map(byte_length, self._line))
 
     def write(self, text: str) -> None:
         """Add the next piece."""
@@ -45,13 +63,52 @@ class TerminalText:
             start = match.end()
         self._put(text[start:])
 
+    def leave_out(self, head: int, count: int) -> int:
+        """Leave characters out, behind the first ones and what was left out there before.
+
+        Args:
+            head: characters at the beginning that stay.
+            count: characters to leave out; not more than `tail_length`.
+
+        Returns:
+            How many bytes that was.
+        """
+        whole = str(self)
+        start, end = self._gap or (head, head)
+        removed = byte_length(whole[end : end + count])
+        self._set(whole[:end], whole[end + count :])
+        self._gap = (start, end)
+        return removed
+
+    def fill_gap(self, text: str) -> None:
+        """Put a text in the place of what was left out."""
+        if self._gap is not None:
+            whole, (start, end) = str(self), self._gap
+            self._set(whole[:start] + text, whole[end:])
+            self._gap = (start, start + len(text))
+
+    def tail_length(self, head: int) -> int:
+        """Characters behind the first `head` ones and what was left out there."""
+        return max(0, len(str(self)) - (self._gap[1] if self._gap else head))
+
     def __str__(self) -> str:
-        return "".join((*self._done, *self._line))
+        if len(self._done) > 1:  # kept joined: who asks again gets the same object
+            self._done = ["".join(self._done)]
+        return "".join((*self._done, *self._line)) if self._line else self._done[0] if self._done else ""
+
+    def _set(self, head: str, tail: str) -> None:
+        self._done = [head]
+        self._done_size = byte_length(head)
+        self._line.clear()
+        self._cursor = None
+        self._append(tail)
 
     def _append(self, text: str) -> None:
         lines, newline, rest = text.rpartition("\n")
         if newline:
-            self._done += (*self._line, lines, newline)
+            done = (*self._line, lines, newline)
+            self._done += done
+            self._done_size += sum(map(byte_length, done))
             self._line.clear()
         if rest:
             self._line.append(rest)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kernel_exec import Executor
+from kernel_exec import Executor, HostKernel
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +31,11 @@ def fresh(tmp_path: Path) -> Iterator[Callable[..., Executor]]:
     yield make
     for executor in made:
         executor.close()
+
+
+@pytest.fixture(scope="session")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> HostKernel:
+    """A kernel in which our launcher cannot work, so that the stock ipykernel starts."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "sitecustomize.py").write_text("import sys\nsys.modules['_kernel_exec.spool'] = None\n", encoding="utf-8")
+    return HostKernel(env={"PYTHONPATH": str(site)})

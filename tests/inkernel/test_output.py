@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kernel_exec import Limits
 from tests.kernels.client import started, stream_text
 
 
@@ -18,7 +19,7 @@ async def test_descriptors_are_in_the_cell_that_wrote_to_them(tmp_path: Path) ->
 
 
 async def test_much_output_arrives_whole_and_in_small_messages(tmp_path: Path) -> None:
-    async with started(cwd=tmp_path) as client:
+    async with started(cwd=tmp_path, limits=Limits(output_bytes=100_000_000)) as client:
         outcome = await client.run("import sys; n = sys.stdout.write('0123456789' * 3_000_000)")
         assert outcome.text() == "0123456789" * 3_000_000
         assert max(len(m.content["text"]) for m in outcome.messages if m.msg_type == "stream") <= 1 << 20

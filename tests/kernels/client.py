@@ -9,6 +9,7 @@ from typing import Any
 
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.kernels.kernel import Kernel
+from kernel_exec.settings import Limits
 from kernel_exec.wire.channels import Channels
 from kernel_exec.wire.messages import Message
 
@@ -81,11 +82,17 @@ class Client:
 
 @asynccontextmanager
 async def started(
-    settings: HostKernel | None = None, *, cwd: Path, cleanup: tuple[Path, ...] = ()
+    settings: HostKernel | None = None,
+    *,
+    cwd: Path,
+    cleanup: tuple[Path, ...] = (),
+    limits: Limits | None = None,
 ) -> AsyncIterator[Client]:
     """A kernel that answers, and its client."""
     loop = asyncio.get_running_loop()
-    kernel = await Kernel.start(settings or HostKernel(), cwd=cwd, cleanup=cleanup, deadline=loop.time() + PATIENCE)
+    kernel = await Kernel.start(
+        settings or HostKernel(), cwd=cwd, limits=limits or Limits(), cleanup=cleanup, deadline=loop.time() + PATIENCE
+    )
     try:
         client = Client(kernel)
         try:

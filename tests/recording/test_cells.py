@@ -8,11 +8,17 @@ import nbformat
 import pytest
 
 from kernel_exec.recording import code_cell, language_info, markdown_cell, raw_cell
+from kernel_exec.recording.document import chunk_bytes, chunk_cell
 
 
 def validate(cell: dict[str, Any]) -> None:
     notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
     nbformat.validate(notebook, version=4, version_minor=5)
+
+
+def written(*outputs: dict[str, Any]) -> dict[str, Any]:
+    """A code cell as it is written."""
+    return chunk_cell(chunk_bytes(code_cell("a", "", outputs), first=True))
 
 
 def display(data: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -33,7 +39,7 @@ def test_a_code_cell_has_what_the_schema_asks_for_and_nothing_else() -> None:
 
 
 def test_transient_is_left_out_and_missing_metadata_put_in() -> None:
-    cell = code_cell("a", "", [display({"text/plain": "a"}, transient={"display_id": "1"})])
+    cell = written(display({"text/plain": "a"}, transient={"display_id": "1"}))
     assert cell["outputs"] == [{"output_type": "display_data", "data": {"text/plain": ["a"]}, "metadata": {}}]
     validate(cell)
 
@@ -41,7 +47,7 @@ def test_transient_is_left_out_and_missing_metadata_put_in() -> None:
 @pytest.mark.parametrize("mime", ["application/json", "application/vnd.vega.v5+json", "application/a+json"])
 @pytest.mark.parametrize("value", [{"a": [1, None]}, ["x", "y"], "text\nmore", 1.5, None, True])
 def test_json_stays_json(mime: str, value: Any) -> None:
-    cell = code_cell("a", "", [display({mime: value})])
+    cell = written(display({mime: value}))
     assert cell["outputs"][0]["data"] == {mime: value}
     validate(cell)
 
@@ -57,13 +63,13 @@ def test_json_stays_json(mime: str, value: Any) -> None:
     ],
 )
 def test_text_is_stored_as_nbformat_stores_it(mime: str, value: Any, stored: Any) -> None:
-    cell = code_cell("a", "", [display({mime: value})])
+    cell = written(display({mime: value}))
     assert cell["outputs"][0]["data"] == {mime: stored}
     validate(cell)
 
 
 def test_no_data_is_no_entry() -> None:
-    assert code_cell("a", "", [display({"text/plain": None})])["outputs"][0]["data"] == {}
+    assert written(display({"text/plain": None}))["outputs"][0]["data"] == {}
 
 
 def test_all_kinds_of_outputs_are_valid() -> None:
@@ -72,7 +78,7 @@ def test_all_kinds_of_outputs_are_valid() -> None:
         {"output_type": "execute_result", "data": {"text/plain": "1"}, "execution_count": 4, "metadata": {}},
         {"output_type": "error", "ename": "E", "evalue": "v", "traceback": ["1", "2"], "engine_info": {}},
     ]
-    cell = code_cell("a", "", outputs)
+    cell = written(*outputs)
     validate(cell)
     assert [sorted(output) for output in cell["outputs"]] == [
         ["name", "output_type", "text"],

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel_exec.recording import code_cell, markdown_cell
+from kernel_exec.recording.cells import stored_output
 from kernel_exec.recording.document import Document, Kept, Plan, chunk_cell, dumps, encode
 
 names = st.sampled_from([f"cell-{number}" for number in range(8)])
@@ -51,10 +52,24 @@ def begin() -> tuple[Document, bytes]:
     return document, carry_out(plan, b"")
 
 
+def as_stored(cell: Any) -> Any:
+    return {**cell, "outputs": list(map(stored_output, cell["outputs"]))} if "outputs" in cell else cell
+
+
 def as_nbformat_writes(cells: list[Any], metadata: Any) -> bytes:
-    notebook = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    notebook = {"cells": [as_stored(cell) for cell in cells], "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     text = nbformat.writes(nbformat.from_dict(notebook), version=nbformat.NO_CONVERT)
     return f"{text}\n".encode()
+
+
+def test_long_text_is_written_as_nbformat_writes_it() -> None:
+    document, file = begin()
+    streams = [
+        {"output_type": "stream", "name": "stdout", "text": text}
+        for text in ("x" * 300_000, "é\n" * 100_000, '"\r\n\u2028' * 50_000, "\n" * 70_000, "a" * 70_000 + "\n")
+    ]
+    cells = [code_cell("a", "", streams), code_cell("b", "", streams[1:2])]
+    assert carry_out(document.plan(cells), file) == as_nbformat_writes(cells, {})
 
 
 @settings(max_examples=150, deadline=None)
@@ -71,7 +86,9 @@ def test_any_sequence_of_changes_gives_the_bytes_that_nbformat_writes(sequence: 
         notebook_metadata = notebook_metadata if new_metadata is None else new_metadata
         assert plan.size == len(file)
         assert file == as_nbformat_writes(list(expected.values()), notebook_metadata)
-        assert [chunk_cell(file[span.start : span.stop]) for span in document.spans] == list(expected.values())
+        assert [chunk_cell(file[span.start : span.stop]) for span in document.spans] == [
+            as_stored(cell) for cell in expected.values()
+        ]
     read_back = nbformat.reads(file.decode(), as_version=4)
     assert (nbformat.writes(read_back) + "\n").encode() == file
 

@@ -119,10 +119,3 @@ def test_other_states_mean_nothing(state: Any) -> None:
     made.take_status(status(state))
     assert not made.started
     assert not made.idle
-
-
-def test_notes_tell_of_a_cut() -> None:
-    made = cell()
-    assert made.notes() == ()
-    made.outputs.truncated = True
-    assert "64 MiB" in made.notes()[0]

@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernel_exec.settings import Limits
 from kernel_exec.wire import conversation as module
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.conversation import Changed, Conversation, Event, Finished, InputWanted, Shown
 from kernel_exec.wire.messages import BadMessage, Message
+from kernel_exec.wire.outputs import ITEM_COST, Outputs
 from tests.wire.talk import clear, display, execute_input, message, reply, status, stream, update
 
 
@@ -177,12 +179,26 @@ def test_widgets_are_followed() -> None:
     assert talk.widgets.as_metadata()
 
 
-def test_output_beyond_the_limit_is_not_shown() -> None:
+def test_what_is_held_back_is_shown_at_the_end() -> None:
+    talk = Conversation()
+    talk.begin(cell := Cell("c", "", "r1", Outputs(Limits(output_bytes=1000))))
+    assert kinds(talk.receive(stream("x" * 5000))) == [Shown]
+    assert talk.receive(stream("held")) == []
+    talk.receive(reply())
+    shown, ended = talk.receive(status("idle"))
+    assert isinstance(shown, Shown)
+    assert shown.item["text"].endswith("held")
+    assert ended == Finished(cell)
+
+
+def test_what_the_kernel_left_out_is_told() -> None:
     talk, (cell,) = begun("r1")
-    cell.outputs.limit = 3
-    assert kinds(talk.receive(stream("abc"))) == [Shown]
-    assert talk.receive(stream("d")) == []
-    assert cell.outputs.truncated
+    told = message("kernel_exec_cut", name="stdout", left_out=7)
+    assert talk.receive(told) == []
+    assert "7 bytes of stdout left out" in cell.outputs.stream("stdout")
+    talk.receive(reply())
+    talk.receive(status("idle"))
+    assert talk.receive(told) == [Changed(cell)]
 
 
 def test_a_malformed_output_is_refused() -> None:
@@ -200,19 +216,19 @@ def test_old_cells_are_forgotten_by_number_and_by_size(monkeypatch: pytest.Monke
     assert talk.receive(stream("x", parent="r1")) == []
     talk.receive(display("x" * 60, "d", parent="r2"))
     talk.receive(display("x" * 60, "d", parent="r3"))
-    monkeypatch.setattr(module, "KEPT_BYTES", 100)
+    monkeypatch.setattr(module, "KEPT_BYTES", 100 + 2 * ITEM_COST)
     talk.begin(fourth := Cell("c", "", "r4"))
     assert talk.receive(stream("x", parent="r2")) == []
     assert talk.receive(update("new", "d", parent="r4"))[1:] == []
     assert third.outputs.snapshot()[0]["data"] == {"text/plain": "new"}
     assert second.outputs.snapshot()[0]["data"] == {"text/plain": "x" * 60}
-    fourth.outputs.add(stream("y" * 200))
+    fourth.outputs.add(stream("y" * 2000))
     talk.begin(Cell("c", "", "r5"))
     assert talk.receive(stream("z", parent="r5"))
 
 
 def test_what_is_kept_is_bounded_to_the_byte(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEPT_BYTES", 100)
+    monkeypatch.setattr(module, "KEPT_BYTES", 100 + 2 * ITEM_COST)
     talk, (first, second) = begun("r1", "r2")
     first.outputs.add(stream("x" * 60))
     second.outputs.add(stream("x" * 40))
@@ -223,7 +239,7 @@ def test_what_is_kept_is_bounded_to_the_byte(monkeypatch: pytest.MonkeyPatch) ->
     talk.begin(third)
     assert talk.receive(stream("", parent="r1")) == []
     assert talk.receive(stream("", parent="r2"))
-    third.outputs.add(stream("x" * 200))
+    third.outputs.add(stream("x" * 2000))
     talk.begin(Cell("c", "", "r5"))
     assert [bool(talk.receive(stream("", parent=parent))) for parent in ("r2", "r3", "r4", "r5")] == [False] * 3 + [
         True

@@ -1,0 +1,106 @@
+"""The result of a cell that has ended, and its place in the recording."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kernel_exec.home import Home
+from kernel_exec.outcome import Verdict
+from kernel_exec.pictures import images_of
+from kernel_exec.results import ExecutionResult, Output
+from kernel_exec.scribe import Entry, Scribe
+from kernel_exec.session import Ending
+from kernel_exec.settings import Limits
+from kernel_exec.spill import Spill
+from kernel_exec.text import cut, text_of
+from kernel_exec.wire.budget import Cuts
+from kernel_exec.wire.cell import Cell
+from kernel_exec.worker import Worker
+
+
+class Reporter:
+    """Reports the cells of one session.
+
+    Args:
+        home: where its files go.
+        limits: how much may be reported.
+        scribe: writes the recording.
+        worker: the thread that waits for the disk.
+    """
+
+    def __init__(self, home: Home, limits: Limits, scribe: Scribe, worker: Worker) -> None:
+        self._home, self._limits, self._scribe, self._worker = home, limits, scribe, worker
+
+    async def report(
+        self, cell: Cell, spill: Spill, verdict: Verdict, ending: Ending, duration: float
+    ) -> ExecutionResult:
+        """Write a cell, its pictures and what was cut of it to disk, and return its result.
+
+        Args:
+            cell: the cell.
+            spill: keeps what was cut out of its outputs.
+            verdict: how it ended.
+            ending: how it came to its end.
+            duration: seconds that it ran.
+        """
+        outputs = [*cell.outputs.snapshot(), *verdict.extra]
+        images, trouble = await self._scribe.save(images_of(outputs), spill.stem)
+        text = await self._text(outputs, verdict, spill)
+        cpu, peak = ending.resources()
+        facts: dict[str, Any] = {
+            "status": verdict.status,
+            "duration": round(duration, 6),
+            "cpu_seconds": cpu,
+            "peak_memory": peak,
+            "state_preserved": verdict.state_preserved,
+            "steps": list(verdict.steps),
+        }
+        unwritten = await self._scribe.write(Entry(cell, {"kernel_exec": facts}, verdict.extra))
+        notes = (*notes_of(cell.outputs.cuts, self._limits), *spill.notes(), trouble, unwritten)
+        return result_of(
+            verdict,
+            stdout=cell.outputs.stream("stdout"),
+            stderr=cell.outputs.stream("stderr"),
+            text=text,
+            outputs=outputs,
+            images=images,
+            execution_count=cell.execution_count,
+            duration=duration,
+            cpu_seconds=cpu,
+            peak_memory=peak,
+            notes=tuple(note for note in notes if note),
+            truncated=bool(cell.outputs.cuts),
+            attempts=int(cell.started),
+            cell_id=cell.cell_id,
+        )
+
+    async def _text(self, outputs: list[Output], verdict: Verdict, spill: Spill) -> str:
+        text, limit = text_of(outputs, verdict.error), self._limits.text
+        if limit is None or len(text) <= limit:
+            return text
+        if not spill.paths:
+            await self._worker.run(spill.keep_text, text)
+        return cut(text, limit, [str(path) for path in spill.paths.values()])
+
+
+def result_of(verdict: Verdict, **more: Any) -> ExecutionResult:
+    """Return the result of a cell that ended with `verdict`."""
+    return ExecutionResult(
+        verdict.status,
+        error=verdict.error,
+        state_preserved=verdict.state_preserved,
+        steps=verdict.steps,
+        **more,
+    )
+
+
+def notes_of(cuts: Cuts, limits: Limits) -> list[str]:
+    """Return what was left out of the outputs, a sentence each."""
+    beyond = f"beyond limits.output_bytes ({limits.output_bytes:,})"
+    notes = [f"{size:,} bytes of {name} were left out, {beyond}" for name, size in sorted(cuts.text.items())]
+    if cuts.parts:
+        more = f" and {cuts.more_parts:,} more" if cuts.more_parts else ""
+        notes.append(f"left out of the displays, as too large: {', '.join(cuts.parts[:10])}{more}")
+    if cuts.displays:
+        notes.append(f"{cuts.displays:,} displays were left out, {beyond}")
+    return notes

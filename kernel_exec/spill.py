@@ -1,0 +1,135 @@
+"""Files beside the recording that hold the whole of what was cut out of a cell's outputs."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import mimetypes
+from pathlib import Path
+
+from kernel_exec.kernels.files import copy_untrusted
+from kernel_exec.wire.terminal import head_of
+
+_CHUNK = 2**20
+
+
+class Spill:
+    """What was cut out of one cell, as files `STEM-stdout.txt`, `STEM-display-1.html` and so on.
+
+    What passed through this process is written here as it comes, on the event loop: a kernel that prints faster than
+    the disk takes it must wait for it, and nothing may queue up in between. What a kernel has kept itself is copied
+    by `adopt`, which waits for the disk and belongs in a thread.
+
+    Args:
+        folder: where the files go; made when the first is.
+        stem: how their names begin.
+        limit: bytes that each may hold.
+    """
+
+    def __init__(self, folder: Path, stem: str, limit: int) -> None:
+        self.stem = stem
+        self._folder, self._limit = folder, limit
+        self._paths: dict[str, Path] = {}
+        self._in_kernel: set[str] = set()
+        self._sizes: dict[str, int] = {}
+        self._parts = 0
+        self._trouble: list[str] = []
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """The files, by what they hold."""
+        return dict(self._paths)
+
+    def write(self, name: str, text: str) -> None:
+        """Append text of a stream."""
+        for start in range(0, len(text), _CHUNK):
+            self._append(name, text[start : start + _CHUNK])
+
+    def take_over(self, name: str) -> None:
+        """The kernel has the whole of a stream itself."""
+        self._in_kernel.add(name)
+
+    def is_taken_over(self, name: str) -> bool:
+        """Whether the kernel has it."""
+        return name in self._in_kernel
+
+    def keep_part(self, mime: str, name: str, text: str | None) -> str:
+        """Keep a part of a display; return its name."""
+        if text is None:
+            self._in_kernel.add(name)
+            self._path(name, mime)
+            return name
+        self._parts += 1
+        ours = f"part-{self._parts}"
+        self._path(ours, mime)
+        self.write(ours, text)
+        return ours
+
+    def keep_text(self, text: str) -> None:
+        """Keep a text in a file of its own."""
+        self.write("text", text)
+
+    def place(self, name: str) -> str:
+        """Return the path of a file, or why there is none."""
+        path = self._path(name)
+        return str(path) if path else f"no file ({self._trouble[-1]})"
+
+    def adopt(self, directory: Path) -> None:
+        """Copy what a kernel has kept in its runtime directory; blocks."""
+        for name in sorted(self._in_kernel.intersection(self._paths)):
+            path = self._paths[name]
+            kept = [directory / f"{prefix}.{name}" for prefix in ("sent", "cut")]
+            try:
+                copy_untrusted(kept[0] if kept[0].exists() else kept[1], path, self._limit)
+            except OSError as error:
+                self._trouble.append(f"{path.name} is not whole: {error.strerror}")
+            else:
+                self._sizes[name] = path.stat().st_size
+
+    @property
+    def is_in_kernel(self) -> bool:
+        """Whether there is anything to adopt."""
+        return bool(self._in_kernel)
+
+    def notes(self) -> tuple[str, ...]:
+        """What went wrong, a sentence each."""
+        full = [self._paths[name].name for name, size in self._sizes.items() if size >= self._limit]
+        beyond = [f"{name} holds only the first {self._limit:,} bytes (limits.artifact_bytes)" for name in full]
+        return (*beyond, *dict.fromkeys(self._trouble))
+
+    def _append(self, name: str, text: str) -> None:
+        path = self._path(name)
+        room = self._limit - self._sizes.get(name, 0)
+        if path is None or room <= 0:
+            return
+        data = text.encode("utf-8", "replace")
+        data = data if len(data) <= room else head_of(text, room).encode("utf-8", "replace")
+        self._sizes[name] = self._sizes.get(name, 0) + len(data) if data else self._limit
+        try:
+            with path.open("ab") as file:
+                file.write(data)
+        except OSError as error:
+            self._trouble.append(f"{path.name} is not whole: {error.strerror}")
+
+    def _path(self, name: str, mime: str = "text/plain") -> Path | None:
+        if name not in self._paths:
+            try:
+                self._paths[name] = _made(self._folder, f"{self.stem}-{name}", _suffix(mime))
+            except OSError as error:
+                self._trouble.append(f"{self._folder}: {error.strerror}")
+        return self._paths.get(name)
+
+
+def _made(folder: Path, stem: str, suffix: str) -> Path:
+    """Make an empty file under a name that is free."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for again in itertools.count():
+        path = folder / (f"{stem}.{again}{suffix}" if again else f"{stem}{suffix}")
+        with contextlib.suppress(FileExistsError):
+            path.touch(exist_ok=False)
+            return path
+    raise AssertionError("count never ends")
+
+
+def _suffix(mime: str) -> str:
+    return ".json" if mime.endswith("+json") else mimetypes.guess_extension(mime) or ".txt"

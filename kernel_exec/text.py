@@ -1,0 +1,43 @@
+"""What a model should read of a cell: the error first, then everything in its order, no longer than the limit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kernel_exec.results import ErrorInfo, Output
+from kernel_exec.wire.terminal import strip_ansi
+
+
+def text_of(outputs: Sequence[Output], error: ErrorInfo | None) -> str:
+    """Return the whole text: the error first, then all outputs in the order in which they came."""
+    parts = [str(error)] if error else []
+    parts += [_readable(output) for output in outputs]
+    return "\n".join(part.rstrip("\n") for part in parts if part.strip())
+
+
+def cut(text: str, limit: int, places: Sequence[str]) -> str:
+    """Return head and tail of a text that is too long, and a line between them that says so.
+
+    Args:
+        text: the text.
+        limit: characters that may be returned.
+        places: the files that all of it is in.
+    """
+    where = f"; all of it is in {' and '.join(places)}" if places else ""
+    line = f"\n[... {len(text):,} characters, of which these are the first and the last{where} ...]\n"
+    head = max(0, limit - len(line)) // 2
+    tail = max(0, limit - len(line) - head)
+    return (text[:head] + line + text[len(text) - tail :])[: max(limit, len(line))]
+
+
+def _readable(output: Output) -> str:
+    if output["output_type"] == "stream":
+        return strip_ansi(output["text"])
+    if output["output_type"] == "error":
+        return strip_ansi("\n".join(output["traceback"]))
+    data: dict[str, Any] = output["data"]
+    for mime in ("text/markdown", "text/plain", "text/html", "application/json"):
+        if mime in data and not any(kind.startswith("image/") for kind in data):
+            return str(data[mime])
+    return f"[{', '.join(sorted(data))}]" if data else ""

@@ -1,0 +1,152 @@
+"""What is left out of a cell's outputs, and who keeps the whole of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+_NAME = re.compile(r"display-[1-9]\d{0,5}")
+_MANY_PARTS = 100
+
+
+class Sink(Protocol):
+    """Keeps the whole of what is cut, under names: "stdout", "stderr", "display-1", ..."""
+
+    def write(self, name: str, text: str) -> None:
+        """Append text of the stream `name`; the first call brings all of it so far."""
+
+    def take_over(self, name: str) -> None:
+        """The kernel keeps the whole of `name` itself."""
+
+    def is_taken_over(self, name: str) -> bool:
+        """Whether the kernel does."""
+
+    def keep_part(self, mime: str, name: str, text: str | None) -> str:
+        """Keep a part of a display, which the kernel has as `name` when `text` is None; return its name."""
+
+    def place(self, name: str) -> str:
+        """Return where people find it."""
+
+
+class NoSink:
+    """Keeps nothing."""
+
+    def __init__(self) -> None:
+        self._taken_over: set[str] = set()
+
+    def write(self, name: str, text: str) -> None:
+        """Forget it."""
+
+    def take_over(self, name: str) -> None:
+        """Remember that the kernel has it."""
+        self._taken_over.add(name)
+
+    def is_taken_over(self, name: str) -> bool:
+        """Whether the kernel has it."""
+        return name in self._taken_over
+
+    def keep_part(self, mime: str, name: str, text: str | None) -> str:
+        """Forget it."""
+        return name or "display-1"
+
+    def place(self, name: str) -> str:
+        """Return that it is lost."""
+        return "no file"
+
+
+@dataclass(slots=True)
+class Cuts:
+    """What was left out of the outputs of one cell.
+
+    Attributes:
+        text: bytes left out, by name of the stream.
+        displays: how many displays and errors were left out whole.
+        parts: the parts of displays that were left out, in words; the first hundred.
+    """
+
+    text: dict[str, int] = field(default_factory=dict)
+    displays: int = 0
+    parts: list[str] = field(default_factory=list)
+    more_parts: int = 0
+
+    def add_text(self, name: str, size: int) -> None:
+        """Count text of a stream."""
+        self.text[name] = self.text.get(name, 0) + size
+
+    def add_part(self, mime: str, size: int) -> None:
+        """Count a part of a display."""
+        if len(self.parts) < _MANY_PARTS:
+            self.parts.append(f"{mime} of {size:,} bytes")
+        else:
+            self.more_parts += 1
+
+    def __bool__(self) -> bool:
+        return bool(self.text or self.displays or self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a display that does not fit; `text` is None when the kernel has it under `name`."""
+
+    mime: str
+    size: int
+    name: str = ""
+    text: str | None = None
+
+
+def split_bundle(
+    bundle: dict[str, Any], room: int, image_room: int
+) -> tuple[dict[str, Any], dict[str, Any], list[Part]]:
+    """Return data and metadata of a display as far as they fit, and the parts that do not.
+
+    Args:
+        bundle: with "data" and "metadata".
+        room: bytes for all but pictures.
+        image_room: bytes for pictures.
+    """
+    data = dict(bundle["data"])
+    metadata = {name: value for name, value in bundle["metadata"].items() if name != "kernel_exec"}
+    parts = _told(bundle["metadata"])
+    images, size = sizes_of(data)
+    for mime in sorted(data, key=lambda mime: value_size(data[mime]), reverse=True):
+        is_image, one = mime.startswith("image/"), value_size(data[mime])
+        if (images > image_room) if is_image else (size > room):
+            value = data.pop(mime)
+            parts.append(Part(mime, one, text=value if isinstance(value, str) else repr(value)))
+            images, size = (images - one, size) if is_image else (images, size - one)
+    if metadata and len(repr(metadata)) > max(0, room - size):
+        metadata = {}
+    return data, metadata, parts
+
+
+def sizes_of(data: dict[str, Any]) -> tuple[int, int]:
+    """Return the sizes of the pictures in a MIME bundle, and of all else in it."""
+    images = sum(value_size(value) for mime, value in data.items() if mime.startswith("image/"))
+    return images, sum(map(value_size, data.values())) - images
+
+
+def value_size(value: Any) -> int:
+    """Return about how many bytes a MIME value takes."""
+    # JSON is measured by its printed form: exact enough for a bound, and it needs no second walk.
+    return len(value) if isinstance(value, str) else len(repr(value))
+
+
+def _told(metadata: dict[str, Any]) -> list[Part]:
+    """The parts that our kernel has left out itself, as far as what it tells makes sense."""
+    ours = metadata.get("kernel_exec")
+    told = ours.get("cut") if isinstance(ours, dict) else None
+    parts = []
+    for item in told[:_MANY_PARTS] if isinstance(told, list) else ():
+        name, mime, size = (item.get(key) for key in ("name", "mime", "size")) if isinstance(item, dict) else [None] * 3
+        if isinstance(name, str) and _NAME.fullmatch(name) and isinstance(mime, str) and type(size) is int:
+            parts.append(Part(mime[:100], max(0, size), name))
+    return parts
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return a text with its middle left out, when it is longer than `limit` characters."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[... {len(text) - 2 * half:,} characters left out ...]\n{text[-half:]}"
