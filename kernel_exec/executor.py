@@ -23,8 +23,9 @@ from kernel_exec.home import Home
 from kernel_exec.kernels.host import HostKernel, checked_kernel
 from kernel_exec.outcome import Verdict
 from kernel_exec.pictures import images_of
+from kernel_exec.questions import ANSWER_TIMEOUT, Questions
 from kernel_exec.recording import checked_cell, language_info, markdown_cell, raw_cell
-from kernel_exec.results import ExecutionResult
+from kernel_exec.results import Completions, ExecutionResult, Inspection, Variable
 from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe
 from kernel_exec.session import Ending, Session
 from kernel_exec.settings import (
@@ -33,6 +34,7 @@ from kernel_exec.settings import (
     Timeout,
     checked_attachments,
     checked_json,
+    checked_seconds,
     checked_settings,
     checked_text,
     checked_timeout,
@@ -200,6 +202,50 @@ class AsyncExecutor:
             await self._open()
             if trouble := await self._scribe.write_cell(cell):
                 raise RecordingError(trouble)
+
+    # State
+
+    async def variables(self, *, timeout: float | None = ANSWER_TIMEOUT) -> list[Variable]:
+        """Return the names that user code has set, in the order of definition, also while a cell runs.
+
+        Modules and names that begin with an underscore are left out. Reading leaves no trace in the kernel.
+
+        Args:
+            timeout: seconds that the answer may take; None for no bound.
+
+        Raises:
+            ExecutorClosed, KernelStartError: as for `execute`.
+            Unsupported: this kind of kernel cannot tell.
+            RequestTimeout, RequestFailed: it did not answer in time, or what it answered is no answer.
+            KernelDiedError: it is dead.
+        """
+        return await (await self._questions(timeout)).variables()
+
+    async def complete(
+        self, code: str, cursor: int | None = None, *, timeout: float | None = ANSWER_TIMEOUT
+    ) -> Completions:
+        """Return what the code could go on with, also while a cell runs.
+
+        Args:
+            code: one or more lines.
+            cursor: index into the code; None for its end.
+            timeout: seconds that the answer may take; None for no bound.
+
+        Raises:
+            KernelBusy: a cell runs, and this kind of kernel cannot answer beside it.
+            InvalidArgument, WrongType: an argument cannot work.
+            ExecutorClosed, KernelStartError, RequestTimeout, RequestFailed, KernelDiedError: as for `variables`.
+        """
+        return await (await self._questions(timeout)).complete(code, cursor)
+
+    async def inspect(
+        self, code: str, cursor: int | None = None, detail: int = 0, *, timeout: float | None = ANSWER_TIMEOUT
+    ) -> Inspection:
+        """Return what the kernel knows of the object at the cursor; `detail` 1 asks for its source as well.
+
+        Other arguments and errors as for `complete`.
+        """
+        return await (await self._questions(timeout)).inspect(code, cursor, detail)
 
     # Life
 
@@ -401,6 +447,15 @@ class AsyncExecutor:
         self._check_usable()  # `close` may have come in between
         assert session is not None
         return session
+
+    async def _questions(self, timeout: float | None) -> Questions:
+        """Whom to ask about the kernel's state: beside the cells, so without the turn once all is started."""
+        self._check_usable()
+        seconds = checked_seconds("timeout", timeout)
+        if not self._opened:
+            async with self._turn:
+                await self._open()
+        return Questions(await self._live(), seconds)
 
     async def _restart(self) -> ExecutionResult:
         already_lost = self._kernels.session is None

@@ -26,8 +26,9 @@ from ipykernel.zmqshell import ZMQInteractiveShell as _Shell  # noqa: E402
 from traitlets import DottedObjectName, Type  # noqa: E402
 
 from .guards import Guards, keep_context_in_threads  # noqa: E402
+from .inspector import Inspector  # noqa: E402
 from .interrupts import Interrupts  # noqa: E402
-from .outstream import OutStream  # noqa: E402
+from .outstream import OutStream, quiet  # noqa: E402
 from .spool import Spool  # noqa: E402
 from .text import sendable_packer  # noqa: E402
 
@@ -72,6 +73,7 @@ class Kernel(IPythonKernel):
     def __init__(self, **kwargs: Any) -> None:
         self.guards = Guards()
         self.interrupts = Interrupts()
+        self.inspector = Inspector(self)
         super().__init__(**kwargs)
 
     def pre_handler_hook(self) -> None:
@@ -102,6 +104,19 @@ class Kernel(IPythonKernel):
         finally:
             self.guards.after_cell()
 
+    async def process_control(self, msg: Any) -> None:
+        """Serve a request of the control channel."""
+        if self.inspector.is_question(msg):
+            self.inspector.take(msg)
+        else:
+            await super().process_control(msg)
+
+    def raw_input(self, prompt: str = "") -> str:
+        """Ask the user for a line; nobody who answers a question beside the cells may."""
+        if quiet.get():
+            raise EOFError
+        return str(super().raw_input(prompt))
+
     def _interrupted(self, error: KeyboardInterrupt, count: int) -> dict[str, Any]:
         """The reply for an interrupt that met IPython itself, before or after the code."""
         self.shell.execution_count = count + 1  # type: ignore[union-attr]
@@ -129,6 +144,8 @@ class IPKernelApp(_IPKernelApp):
         send = thread.send_multipart
 
         def send_multipart(frames: Any, *args: Any, **kwargs: Any) -> None:
+            if quiet.get():
+                return
             spool.append([bytes(frame) for frame in frames], next(spool.numbers))
             send(frames, *args, **kwargs)
 
