@@ -7,6 +7,7 @@ cell runs. No kernel is trusted: an answer that is none is an error.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NoReturn, TypeVar
 
 from kernel_exec.errors import (
@@ -21,6 +22,7 @@ from kernel_exec.errors import (
 from kernel_exec.results import Completions, Inspection, Variable
 from kernel_exec.session import Session
 from kernel_exec.settings import checked_text
+from kernel_exec.values import Packed
 from kernel_exec.wire.channels import Buffer
 from kernel_exec.wire.messages import Message
 from kernel_exec.wire.terminal import strip_ansi
@@ -29,6 +31,8 @@ T = TypeVar("T")
 
 ANSWER_TIMEOUT = 10.0
 """Seconds that an answer may take, unless the call says otherwise."""
+TRANSFER_TIMEOUT = 60.0
+"""The same for an answer that is, or brings, a value."""
 
 _ERRORS: dict[str, type[RequestFailed]] = {"refused": ValueRefused, "unknown": UnknownVariable}
 
@@ -50,6 +54,15 @@ class Questions:
         reply = await self.ask("variables")
         return [_variable(item) for item in _checked(reply.content.get("variables"), list)]
 
+    async def get(self, name: str) -> Packed:
+        """Ask for the value of a variable."""
+        reply = await self.ask("get", name=name)
+        return Packed(_checked(reply.content.get("value"), dict), reply.buffers)
+
+    async def put(self, name: str, value: Packed) -> None:
+        """Ask to set a variable."""
+        await self.ask("put", value.buffers, name=name, value=value.meta)
+
     async def complete(self, code: str, cursor: int | None) -> Completions:
         """Ask for what the code could go on with."""
         at = checked_cursor(code, cursor)
@@ -69,7 +82,7 @@ class Questions:
         request = {"code": code, "cursor_pos": at, "detail_level": detail}
         return _inspection(await self._ask_any("inspect_request", request))
 
-    async def ask(self, question: str, buffers: tuple[Buffer, ...] = (), **content: Any) -> Message:
+    async def ask(self, question: str, buffers: Sequence[Buffer] = (), **content: Any) -> Message:
         """Ask a kernel of ours.
 
         Raises:

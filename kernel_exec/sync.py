@@ -17,7 +17,7 @@ from kernel_exec.execution import OnInput, OnOutput
 from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.portal import Portal
-from kernel_exec.questions import ANSWER_TIMEOUT
+from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT
 from kernel_exec.results import Completions, ExecutionResult, Inspection, Output, Variable
 from kernel_exec.settings import DEFAULT, PathLike, Timeout
 from kernel_exec.stream import Stream as AsyncStream
@@ -193,6 +193,14 @@ class Executor:
     def variables(self, *, timeout: float | None = ANSWER_TIMEOUT) -> list[Variable]:
         """Return the names that user code has set, in the order of definition, also while a cell runs."""
         return self._portal.call(lambda: self._core.variables(timeout=timeout))
+
+    def get(self, name: str, *, timeout: float | None = TRANSFER_TIMEOUT) -> Any:
+        """Return the value of a variable of the kernel, also while a cell runs."""
+        return self._portal.call(lambda: self._core.get(name, timeout=timeout))
+
+    def put(self, name: str, value: Any, *, timeout: float | None = TRANSFER_TIMEOUT) -> None:
+        """Set a variable of the kernel, also while a cell runs, and record that."""
+        self._portal.call(lambda: self._core.put(name, value, timeout=timeout))
 
     def complete(self, code: str, cursor: int | None = None, *, timeout: float | None = ANSWER_TIMEOUT) -> Completions:
         """Return what the code could go on with at the cursor (None for its end), also while a cell runs."""

@@ -20,7 +20,8 @@ from IPython.core.completer import IPCompleter
 from IPython.utils.tokenutil import line_at_cursor, token_at_cursor
 from jupyter_client.session import DELIM
 
-from .codec import Refused, decode, encode
+from .codec import decode, encode
+from .libraries import Refused
 from .outstream import quiet
 from .previews import variables
 
@@ -105,10 +106,14 @@ class Inspector:
             value = self._kernel.shell.user_ns[name]
         except KeyError:
             raise Refused(f"no variable is named {name!r}", "unknown") from None
-        return encode(value)
+        try:
+            meta, buffers = encode(value)
+        except Refused as refused:
+            raise Refused(f"{name!r} cannot be taken out as it is: {refused}") from None
+        return {"value": meta}, buffers
 
-    def _put(self, name: str, meta: dict[str, Any], buffers: list[Any]) -> Answer:
-        self._kernel.shell.user_ns[name] = decode(meta, buffers)
+    def _put(self, name: str, value: dict[str, Any], buffers: list[Any]) -> Answer:
+        self._kernel.shell.user_ns[name] = decode(value, buffers)
         return {}, []
 
     def _send(self, identities: Any, message: dict[str, Any], content: dict[str, Any], buffers: list[Any]) -> None:

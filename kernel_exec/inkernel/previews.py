@@ -88,11 +88,11 @@ def type_name(kind: type) -> str:
     if module == "builtins":
         return name
     top = module.partition(".")[0]
-    return f"{top}.{name}" if _offered(top, name) is kind else f"{module}.{name}"
+    return f"{top}.{name}" if offered(top, name) is kind else f"{module}.{name}"
 
 
-def _offered(module: str, name: str) -> Any:
-    """What a loaded module has under a name, without the code that a module may run for that."""
+def offered(module: str, name: str) -> Any:
+    """Return what a loaded module has under a name, without the code that a module may run for that."""
     found = sys.modules.get(module)
     return _attributes(found).get(name) if type(found) is ModuleType else None
 
@@ -159,14 +159,26 @@ def _known_types() -> dict[int, Describe]:
         ("pandas", "DatetimeIndex"): _series,
         ("pyarrow", "Table"): _table,
         ("pyarrow", "RecordBatch"): _table,
+        ("datetime", "date"): _printed,
+        ("datetime", "timedelta"): _printed,
+        ("decimal", "Decimal"): _printed,
     }
-    offered = ((_offered(*place), describer) for place, describer in described.items())
-    return {id(kind): describer for kind, describer in offered if issubclass(type(kind), type)}
+    found = [(offered(*place), describer) for place, describer in described.items()]
+    scalars = offered("numpy", "sctypeDict")
+    found += [(kind, _printed) for kind in (scalars.values() if type(scalars) is dict else ())]
+    return {id(kind): describer for kind, describer in found if issubclass(type(kind), type)}
 
 
 def _array(value: Any) -> Facts:
-    values = value.flat[:ITEMS].tolist() if value.dtype.kind in "biufcSU" else []
+    first = value.flat[:ITEMS] if value.dtype.kind in "biufcSUmM" else value.flat[:0]
+    values = (first.astype(str) if value.dtype.kind in "mM" else first).tolist()
     return Facts(list(value.shape), value.nbytes, _described(value.dtype, values, value.size))
+
+
+def _printed(value: Any) -> Facts:
+    """A scalar whose class is known to show nothing but itself."""
+    holds_objects = getattr(value, "dtype", None) is not None and value.dtype.hasobject
+    return Facts(None, sys.getsizeof(value), _anonymous(value) if holds_objects else _cut(repr(value)))
 
 
 def _frame(value: Any) -> Facts:
@@ -178,12 +190,15 @@ def _frame(value: Any) -> Facts:
 
 def _series(value: Any) -> Facts:
     dtype = value.dtype
-    values = (
-        getattr(value, "iloc", value)[:ITEMS].tolist()
-        if type_name(type(dtype)).startswith(("numpy.", "pandas."))
-        else []
-    )
+    known = type_name(type(dtype)).startswith(("numpy.", "pandas.")) and _is_known_zone(getattr(dtype, "tz", None))
+    values = getattr(value, "iloc", value)[:ITEMS].tolist() if known else []
     return Facts([len(value)], int(value.memory_usage(deep=False)), _described(dtype, values, len(value)))
+
+
+def _is_known_zone(zone: Any) -> bool:
+    """Anybody can write a time zone, and its code runs where a time is shown."""
+    kinds = (type(None), offered("zoneinfo", "ZoneInfo"), offered("datetime", "timezone"))
+    return any(type(zone) is kind for kind in kinds)
 
 
 def _table(value: Any) -> Facts:
