@@ -6,6 +6,8 @@ looking at what would come back to itself, and says beside the table what depend
 
 from __future__ import annotations
 
+import math
+from datetime import date
 from typing import Any
 
 from .libraries import Refused, library
@@ -17,9 +19,9 @@ PROBE = 5
 
 _AXES = ("index", "columns")
 _FILLERS = {"None": None, "nan": float("nan")}
-_OBJECTS = frozenset({"string", "bytes", "date", "boolean", "empty"})
-"""What pandas infers of objects that come back as the same objects."""
-_LABELS = frozenset({"string", "integer", "floating", "datetime64", "empty"})
+_OBJECTS = frozenset(map(id, (str, bytes, bool, date)))
+"""What comes back as the same objects, when a column holds one kind of them."""
+_NULLS = frozenset(map(id, (type(None), float)))
 _DTYPES = (
     *("StringDtype", "BooleanDtype", "CategoricalDtype", "DatetimeTZDtype", "PeriodDtype", "IntervalDtype"),
     *(f"{sign}Int{bits}Dtype" for sign in ("", "U") for bits in (8, 16, 32, 64)),
@@ -37,7 +39,7 @@ def pack(frame: Any) -> tuple[Meta, Any]:
     _check(pd, pa, frame)
     meta = {
         "objects": {
-            str(position): _null_of(pd, frame.iloc[:, position], f"column {position}")
+            str(position): _null_of(frame.iloc[:, position], f"column {position}")
             for position, dtype in enumerate(frame.dtypes)
             if dtype == "object"
         },
@@ -112,13 +114,10 @@ def _check(pd: Any, pa: Any, frame: Any) -> None:
                 raise Refused(f"column {position} has NaN beside <NA>, and Arrow has one of them only: fill one")
     for level in _levels(pd, frame.index):
         _check_dtype(pd, pa, "the index", level.dtype)
-        if level.dtype == "object" and _null_of(pd, level, "the index") == "None":
+        if level.dtype == "object" and _null_of(level, "the index") == "None":
             raise Refused("the index has None among its labels: use another one")
     for level in _levels(pd, frame.columns):
-        if pd.api.types.infer_dtype(level, skipna=False) not in _LABELS:
-            raise Refused(
-                "its column labels are not all strings, or all numbers, or all dates: use df.columns.map(str)"
-            )
+        _check_labels(pd, level)
     if not frame.columns.is_unique:
         raise Refused("it has two columns of the same name: rename one")
     if any(name is not None and type(name) is not str for name in (*frame.index.names, *frame.columns.names)):
@@ -141,27 +140,32 @@ def _check_dtype(pd: Any, pa: Any, what: str, dtype: Any) -> None:
     if kind is pd.CategoricalDtype:
         _check_dtype(pd, pa, f"the categories of {what}", dtype.categories.dtype)
         if dtype.categories.dtype == "object":
-            _null_of(pd, dtype.categories, f"the categories of {what}")
+            _null_of(dtype.categories, f"the categories of {what}")
 
 
-def _null_of(pd: Any, values: Any, what: str) -> str:
-    """Return what stands for missing values among objects.
+def _null_of(values: Any, what: str) -> str:
+    """Return what stands for missing values among objects; their types alone are looked at.
 
     Raises:
         Refused: they are of several kinds, or the objects of one that would come back as others.
     """
-    array = values.to_numpy()
-    inferred = pd.api.types.infer_dtype(array, skipna=True)
-    if inferred not in _OBJECTS:
-        raise Refused(
-            f"{what} holds objects ({inferred}), not only strings, bytes, bools or dates: convert with astype"
-        )
-    nulls = {id(type(value)) for value in array[pd.isna(array)]}
-    if nulls <= {id(float)}:
-        return "nan"
-    if nulls <= {id(type(None))}:
-        return "None"
-    raise Refused(f"{what} has several kinds of missing values: use one of None and NaN")
+    objects = values.to_numpy().tolist()
+    kinds = {id(type(value)): type(value) for value in objects}
+    found = [kind for kind in kinds if kind not in _NULLS]
+    numbers = any(type(value) is float and not math.isnan(value) for value in objects)
+    if numbers or len(found) > 1 or not _OBJECTS.issuperset(found):
+        names = " and ".join(sorted(map(type_name, kinds.values())))
+        raise Refused(f"{what} holds objects ({names}), not only strings, bytes, bools or dates: convert it")
+    if _NULLS.issubset(kinds):
+        raise Refused(f"{what} has several kinds of missing values: use one of None and NaN")
+    return "None" if id(type(None)) in kinds else "nan"
+
+
+def _check_labels(pd: Any, labels: Any) -> None:
+    dtype = labels.dtype
+    strings = type(dtype) is pd.StringDtype or all(type(label) is str for label in labels.tolist())
+    if not strings and not (type(labels) is not pd.CategoricalIndex and dtype.kind in "iufM"):
+        raise Refused("its column labels are not all strings, all numbers or all dates: use df.columns.map(str)")
 
 
 def _compare(before: Any, after: Any) -> None:

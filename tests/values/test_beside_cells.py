@@ -1,0 +1,146 @@
+"""Questions while a cell runs, before there is a kernel, and when there is none any more."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kernel_exec import (
+    AsyncExecutor,
+    Execution,
+    Executor,
+    ExecutorClosed,
+    InvalidArgument,
+    KernelDiedError,
+    RequestTimeout,
+    WrongType,
+)
+from kernel_exec.sync import Execution as Running
+from tests.executor.looks import code_cells, wait_until
+
+BUSY = {
+    "computing": "while True: pass",
+    "sleeping": "import time\ntime.sleep(600)",
+    "awaiting": "import asyncio\nawait asyncio.sleep(600)",
+}
+
+
+@pytest.fixture(params=BUSY)
+def busy(request: pytest.FixtureRequest, ex: Executor) -> Iterator[Running]:
+    """A cell that runs for ever, and is interrupted in the end: the kernel and its state stay."""
+    ex.execute("kept = 'value'; frame = pd.DataFrame({'a': [1, 2]})\ndef greet(who): 'Says hello.'").raise_for_error()
+    running = ex.submit(f"print('on', flush=True)\n{BUSY[request.param]}")
+    assert wait_until(running.outputs)
+    yield running
+    result = running.cancel()
+    assert (result.status, result.state_preserved, result.stdout) == ("interrupted", True, "on\n")
+    assert ex.get("kept") == "value"
+    assert ex.execute("import sys; sys.getswitchinterval()").text == "0.005"
+
+
+def test_all_of_it_while_a_cell_runs(ex: Executor, busy: Running) -> None:
+    """In under a second each, as is promised: a stuck answer would take ten, so the bound is no close one."""
+    for ask, expected in (
+        (lambda: ex.complete("kept.upp").matches, (".upper",)),
+        (lambda: ex.complete("gre", 3).matches, ("greet",)),
+        (lambda: "Says hello." in ex.inspect("greet(").text, True),
+        (lambda: "def greet" in ex.inspect("greet", detail=1).text, True),
+        (lambda: [v.preview for v in ex.variables() if v.name == "kept"], ["'value'"]),
+        (lambda: ex.get("kept"), "value"),
+        (lambda: list(ex.get("frame").a), [1, 2]),
+        (lambda: ex.put("given", [1, None]), None),
+        (lambda: ex.get("given"), [1, None]),
+    ):
+        start = time.monotonic()
+        assert ask() == expected  # type: ignore[no-untyped-call]
+        assert time.monotonic() - start < 1
+    assert not busy.done
+
+
+def test_a_cell_that_waits_for_a_value(ex: Executor) -> None:
+    running = ex.submit("import time\nwhile 'signal' not in globals(): time.sleep(0.01)\nprint(signal)")
+    ex.put("signal", "go")
+    assert running.result(20).stdout == "go\n"
+    assert [cell.source for cell in code_cells(ex.notebook_path) if cell.execution_count is None][-1] == "signal = 'go'"
+
+
+def test_before_the_kernel_is_started(tmp_path: Path) -> None:
+    ex = Executor(workdir=tmp_path)
+    try:
+        assert ex.variables() == []
+        assert ex.is_alive
+    finally:
+        ex.close()
+
+
+async def test_many_at_once_before_and_after_the_start(tmp_path: Path) -> None:
+    async with AsyncExecutor(workdir=tmp_path) as ex:
+        await ex.execute("x = 1; import os")
+        assert await asyncio.gather(*(ex.get("x") for _ in range(8))) == [1] * 8
+        running: Execution = await ex.submit("os._exit(3)")
+        await running.result()
+        asked = await asyncio.gather(*(ex.variables() for _ in range(5)))  # all wait for the kernel that follows
+        assert asked == [[]] * 5
+
+
+def test_a_dead_kernel_and_a_closed_executor(fresh: Callable[..., Executor]) -> None:
+    ex = fresh()
+    ex.execute("import os, threading\nclass Deadly:\n    def __dir__(self): os._exit(3)\nx = Deadly()")
+    with pytest.raises(KernelDiedError, match="exited with status 3"):
+        ex.complete("x.")
+    with pytest.raises(KernelDiedError, match="fresh one"):
+        ex.variables()
+    assert ex.execute("1").status == "died"
+    assert ex.variables() == []
+    ex.close()
+    for ask in (ex.variables, lambda: ex.get("x"), lambda: ex.put("x", 1), lambda: ex.complete("x")):
+        with pytest.raises(ExecutorClosed):
+            ask()
+
+
+async def test_closed_while_a_question_is_open(tmp_path: Path) -> None:
+    ex = AsyncExecutor(workdir=tmp_path)
+    await ex.execute("import time\nclass Slow:\n    def __dir__(self): time.sleep(600)\nx = Slow()")
+    asked = asyncio.ensure_future(ex.complete("x."))
+    await asyncio.sleep(0)
+    await ex.close()
+    with pytest.raises(ExecutorClosed):
+        await asked
+
+
+def test_a_question_that_is_not_answered_in_time(ex: Executor) -> None:
+    ex.execute(
+        "import threading\ngate = threading.Event()\nclass Gate:\n    def __dir__(self): gate.wait()\ng = Gate()"
+    )
+    with pytest.raises(RequestTimeout, match=r"0\.05 s"):
+        ex.complete("g.", timeout=0.05)
+    assert isinstance(RequestTimeout(), TimeoutError)
+    ex.execute("gate.set()")
+    assert ex.complete("kept.upp", timeout=None) is not None
+
+
+@pytest.mark.parametrize(("cursor", "error"), [(-1, InvalidArgument), (5, InvalidArgument), ("1", WrongType)])
+def test_places_that_are_not_in_the_code(ex: Executor, cursor: int, error: type[Exception]) -> None:
+    for ask in (ex.complete, ex.inspect):
+        with pytest.raises(error, match="cursor"):
+            ask("abc", cursor)  # type: ignore[operator]
+
+
+def test_places_in_the_code(ex: Executor) -> None:
+    ex.execute("alphabet = 1\nδέλτα = 2")
+    found = ex.complete("# é日本\nx = alph + 1", 14)
+    assert (found.matches, found.start, found.end) == (("alphabet",), 10, 14)
+    assert ex.complete("δέλ").matches == ("δέλτα",)
+    assert ex.complete("nothing_like_this").matches == ()
+    assert not ex.inspect("nothing_like_this").found
+    assert ex.inspect("len").found
+    with pytest.raises(WrongType):
+        ex.complete(3)  # type: ignore[arg-type]
+    with pytest.raises(InvalidArgument, match="detail"):
+        ex.inspect("len", detail=2)
+    with pytest.raises(InvalidArgument, match="timeout"):
+        ex.variables(timeout=0)
