@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 from typing import Any
@@ -54,10 +55,8 @@ ASK = {
 def test_every_field_of_every_answer(liar: Executor, question: str, answer: dict[str, Any]) -> None:
     for lied in mutated(answer):
         forge(liar, lied)
-        try:
+        with contextlib.suppress(KernelExecError):
             ASK[question](liar)
-        except KernelExecError as error:
-            assert str(error)
     liar.execute("del inspector._answer").raise_for_error()
     assert liar.execute("1").text == "1"
 
@@ -162,7 +161,5 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 
 
 def attempt(value: Packed) -> None:
-    try:
+    with contextlib.suppress(KernelExecError):
         unpacked(value)
-    except KernelExecError as error:
-        assert str(error)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from kernel_exec import Executor, HostKernel, KernelBusy, Unsupported
-from tests.executor.looks import wait_until
+from tests.executor.looks import code_cells, wait_until
 from tests.kernels.conftest import Install
 
 STOCK = (
@@ -61,7 +60,7 @@ def test_beside_a_cell_with_subshells(with_subshells: Executor) -> None:
 
 def test_beside_a_cell_that_computes(with_subshells: Executor) -> None:
     ex = with_subshells
-    ex.execute("alphabet = [1]; %config IPCompleter.use_jedi = False").raise_for_error()
+    ex.execute("alphabet = [1]\n%config IPCompleter.use_jedi = False").raise_for_error()
     ex.complete("alphab")
     running = ex.submit("print('on', flush=True)\nwhile True: pass")
     assert wait_until(running.outputs)
@@ -87,14 +86,17 @@ def test_beside_a_cell_without_subshells(without_subshells: Executor) -> None:
 def test_late_output_stays_with_its_cell(without_subshells: Executor) -> None:
     """A stock kernel gives what a thread prints to the last request, whatever that was."""
     ex = without_subshells
-    code = "import threading, time\ngate = threading.Event()\ndef late():\n    gate.wait(); print('late', flush=True)\n"
-    first = ex.submit(code + "threading.Thread(target=late).start(); sys = gate")
-    first.result()
-    for _ in range(200):
-        ex.complete("gat")
-    ex.execute("gate.set(); time.sleep(0.2)")
-    texts = [first.outputs(), ex.execute("1").outputs]
-    assert "late" in str(texts) or "late" in Path(str(ex.notebook_path)).read_text()
+    ex.execute(
+        "import os, threading, time\n"
+        "def late():\n"
+        "    while not os.path.exists('gate'): time.sleep(0.01)\n"
+        "    print('late', flush=True)\n"
+        "threading.Thread(target=late).start()"
+    ).raise_for_error()
+    for _ in range(150):
+        ex.complete("threadin")
+    (ex.workdir / "gate").touch()
+    assert wait_until(lambda: "late" in str(code_cells(ex.notebook_path)[0].outputs))
 
 
 @pytest.mark.parametrize("kind", ["stock", "echo"])
