@@ -57,6 +57,18 @@ def test_what_comes_out_can_be_changed(ex: Executor) -> None:
     assert ex.execute("value[0] + frame.a[0]").text == "np.float64(1.0)"
 
 
+def test_ten_million_rows(ex: Executor) -> None:
+    ex.execute("rows = pd.DataFrame({'n': np.arange(10**7), 'x': np.arange(10**7) / 7})").raise_for_error()
+    assert [variable.shape for variable in ex.variables() if variable.name == "rows"] == [(10**7, 2)]
+    rows = ex.get("rows")
+    assert len(rows) == 10**7
+    assert rows.n.is_monotonic_increasing
+    assert (rows.x == rows.n / 7).all()
+    ex.put("again", rows)
+    assert ex.execute("again.equals(rows)").text == "True"
+    ex.execute("del again, rows")
+
+
 def last_cell(ex: Executor) -> object:
     from tests.executor.looks import code_cells
 
