@@ -25,6 +25,9 @@ DEPTH = 100
 HEADER = 10_000
 """Bytes of the description of an array that numpy reads without being asked to trust it."""
 
+ROWS = 10_000_000
+"""Rows of a table that may take no room at all, as those of a column of nothing but nulls do."""
+
 _SCALARS = frozenset(map(id, (type(None), bool, int, float, str)))
 
 
@@ -222,6 +225,8 @@ def _decode_table(meta: Meta, buffers: Sequence[Any]) -> Any:
     pa = library("pyarrow")
     table = pa.ipc.open_file(pa.py_buffer(buffers[0])).read_all()
     table.validate(full=True)  # lengths and offsets as well: what uses them would believe them
+    if table.num_rows > ROWS + 8 * len(buffers[0]):
+        raise ValueError("the table has rows that no data stands behind")
     return table
 
 

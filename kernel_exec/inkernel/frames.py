@@ -59,7 +59,10 @@ def unpack(meta: Meta, table: Any) -> Any:
     Raises:
         Exception: of any kind, when table and description do not fit.
     """
-    pd = library("pandas")
+    pd, pa = library("pandas"), library("pyarrow")
+    for column in table.schema.pandas_metadata["columns"]:
+        # Libraries register dtypes whose classes read a column in their own way.
+        _check_dtype(pd, pa, "a column", pd.api.types.pandas_dtype(column["numpy_type"]))
     frame = table.to_pandas()
     for position, null in meta["objects"].items():
         column = frame.iloc[:, int(position)]
@@ -137,7 +140,7 @@ def _check_dtype(pd: Any, pa: Any, what: str, dtype: Any) -> None:
         raise Refused(f"{what} is of the dtype {type_name(kind)}: convert it with astype")
     if kind is pd.ArrowDtype and isinstance(dtype.pyarrow_dtype, pa.BaseExtensionType):
         raise Refused(f"{what} is of an extension type of Arrow: convert it with astype")
-    if kind is pd.CategoricalDtype:
+    if kind is pd.CategoricalDtype and dtype.categories is not None:
         _check_dtype(pd, pa, f"the categories of {what}", dtype.categories.dtype)
         if dtype.categories.dtype == "object":
             _null_of(dtype.categories, f"the categories of {what}")

@@ -51,10 +51,9 @@ class Inspector:
     @staticmethod
     def is_question(frames: list[Any]) -> bool:
         """Is this message, which nobody has verified yet, one for `take`?"""
-        parts = [bytes(frame) for frame in frames[:8]]
-        with contextlib.suppress(ValueError, IndexError, AttributeError):
-            header = json.loads(parts[parts.index(DELIM) + 2])
-            return bool(header.get("msg_type") == REQUEST)
+        with contextlib.suppress(StopIteration, ValueError, IndexError, AttributeError):
+            start = next(index for index, frame in enumerate(frames) if bytes(frame) == DELIM)
+            return bool(json.loads(bytes(frames[start + 2])).get("msg_type") == REQUEST)
         return False
 
     def take(self, frames: list[Any]) -> None:

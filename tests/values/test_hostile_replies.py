@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -127,6 +127,42 @@ def test_offsets_of_strings_that_lead_elsewhere() -> None:
     for kind in ("table", "batch", "frame"):
         with pytest.raises(RequestFailed):
             unpacked(Packed({"kind": kind, "objects": {}, "axes": {"index": [], "columns": []}}, [sink.getvalue()]))
+
+
+def test_rows_that_take_no_room() -> None:
+    nulls = pa.Array.from_buffers(pa.null(), 2**31 - 1, [None])
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, pa.schema([("n", pa.null())])) as writer:
+        writer.write(pa.record_batch([nulls], names=["n"]))
+    with pytest.raises(RequestFailed, match="no data stands behind"):
+        unpacked(Packed({"kind": "table"}, [sink.getvalue()]))
+
+
+def test_dtypes_that_libraries_register_read_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Registered(pd.api.extensions.ExtensionDtype):
+        name = "registered"
+        type = int
+        read: ClassVar[list[Any]] = []
+
+        @classmethod
+        def construct_from_string(cls, string: str) -> Registered:
+            if string != cls.name:
+                raise TypeError
+            return cls()
+
+        def __from_arrow__(self, array: Any) -> Any:
+            self.read.append(array)
+
+    dtypes = pd.core.dtypes.base._registry.dtypes
+    monkeypatch.setattr(pd.core.dtypes.base._registry, "dtypes", [*dtypes, Registered])
+    table = pa.Table.from_pandas(pd.DataFrame({"a": [1]}))
+    metadata = table.schema.metadata[b"pandas"].replace(b'"numpy_type": "int64"', b'"numpy_type": "registered"', 1)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema.with_metadata({b"pandas": metadata})) as writer:
+        writer.write(table)
+    with pytest.raises(ValueRefused, match="Registered"):
+        unpacked(Packed({"kind": "frame", "objects": {}, "axes": {"index": [], "columns": []}}, [sink.getvalue()]))
+    assert not Registered.read
 
 
 def test_what_is_missing_here_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
