@@ -14,6 +14,7 @@ from kernel_exec.errors import (
     InvalidArgument,
     KernelBusy,
     RequestFailed,
+    RequestTimeout,
     UnknownVariable,
     Unsupported,
     ValueRefused,
@@ -61,7 +62,10 @@ class Questions:
 
     async def put(self, name: str, value: Packed) -> None:
         """Ask to set a variable."""
-        await self.ask("put", value.buffers, name=name, value=value.meta)
+        try:
+            await self.ask("put", value.buffers, name=name, value=value.meta)
+        except RequestTimeout as error:
+            raise RequestTimeout(f"{error}. {name} may still be set later, and that is not recorded") from error
 
     async def complete(self, code: str, cursor: int | None) -> Completions:
         """Ask for what the code could go on with."""
