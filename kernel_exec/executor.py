@@ -89,6 +89,7 @@ class AsyncExecutor:
         self._pid = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn = asyncio.Lock()
+        self._opening = asyncio.Lock()
         self._widgets = Widgets()
         self._kernels = Succession(
             partial(Session.start, self._kernel, home=self._home, widgets=self._widgets, on_event=self._happened)
@@ -482,17 +483,18 @@ class AsyncExecutor:
     # The kernel
 
     async def _open(self) -> None:
-        """Start what is not started; the caller has the turn."""
+        """Start what is not started."""
         self._check_usable()
-        if self._opened:
-            return
-        loop = asyncio.get_running_loop()
-        session = await self._live()
-        await self._scribe.open(self._describe(session))
-        self._opened = True
-        if self._settings.lifetime is not None:
-            self._last = loop.time() + self._settings.lifetime
-            self._expiry = loop.call_at(self._last, self._expire)
+        async with self._opening:
+            if self._opened:
+                return
+            loop = asyncio.get_running_loop()
+            session = await self._live()
+            await self._scribe.open(self._describe(session))
+            self._opened = True
+            if self._settings.lifetime is not None:
+                self._last = loop.time() + self._settings.lifetime
+                self._expiry = loop.call_at(self._last, self._expire)
 
     async def _live(self) -> Session:
         """Return the session, waiting for one that is being started."""
@@ -502,12 +504,9 @@ class AsyncExecutor:
         return session
 
     async def _ask(self, ask: Callable[[Questions], Awaitable[T]], timeout: float | None) -> T:
-        """Ask the kernel about its state: beside the cells, so without the turn once all is started."""
-        self._check_usable()
+        """Ask the kernel about its state: beside the cells, so without the turn."""
         seconds = checked_seconds("timeout", timeout)
-        if not self._opened:
-            async with self._turn:
-                await self._open()
+        await self._open()
         try:
             return await ask(Questions(await self._live(), seconds))
         except KernelDiedError:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from functools import partial
 from threading import Thread
@@ -46,7 +47,7 @@ class Inspector:
         self._kernel = kernel
         self._open = 0
         self._lock = threading.Lock()
-        self._interval = 0.0
+        self._interval = self._lowered = 0.0
 
     @staticmethod
     def is_question(frames: list[Any]) -> bool:
@@ -130,12 +131,13 @@ class Inspector:
             if self._open == 1:
                 self._interval = sys.getswitchinterval()
                 sys.setswitchinterval(min(self._interval, SWITCH_INTERVAL))
+                self._lowered = sys.getswitchinterval()
             return True
 
     def _end(self) -> None:
         with self._lock:
             self._open -= 1
-            if not self._open:
+            if not self._open and sys.getswitchinterval() == self._lowered:  # else user code has set its own
                 sys.setswitchinterval(self._interval)
 
 
@@ -151,7 +153,12 @@ def complete(shell: Any, code: str, cursor: int) -> dict[str, Any]:
     completer.use_jedi = False
     completer.custom_completers = shell.Completer.custom_completers
     line, offset = line_at_cursor(code, cursor)
-    text, matches = completer.complete(line_buffer=line, cursor_pos=cursor - offset)
+    try:
+        text, matches = completer.complete(line_buffer=line, cursor_pos=cursor - offset)
+    except PendingDeprecationWarning:  # it gives that for itself, and the user has made errors of warnings
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            text, matches = completer.complete(line_buffer=line, cursor_pos=cursor - offset)
     return {"matches": list(matches)[:MATCHES], "start": cursor - len(text), "end": cursor}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -77,6 +78,28 @@ def test_before_the_kernel_is_started(tmp_path: Path) -> None:
         ex.close()
 
 
+def test_beside_the_very_first_cell(tmp_path: Path) -> None:
+    with contextlib.closing(Executor(workdir=tmp_path)) as ex:
+        running = ex.submit("x = 1\nprint('on', flush=True)\nwhile True: pass")
+        assert ex.complete("print").matches == ("print",)  # asked before the kernel is there
+        assert wait_until(running.outputs)
+        assert [variable.name for variable in ex.variables()] == ["x"]
+        assert not running.done
+
+
+def test_late_output_stays_where_it_is(ex: Executor) -> None:
+    """Of a thread, and of a descriptor."""
+    code = "import os, threading, time\ndef late():\n    while 'go' not in globals(): time.sleep(0.01)\n"
+    ex.execute(f"{code}    print('by print'); os.write(1, b'by write')\nthreading.Thread(target=late).start()")
+    for _ in range(20):
+        ex.variables()
+        ex.complete("go")
+    ex.put("go", value=True)
+    assert wait_until(lambda: "by write" in str(code_cells(ex.notebook_path)[-2].outputs))
+    outputs = str(code_cells(ex.notebook_path)[-2].outputs)
+    assert "by print" in outputs
+
+
 async def test_many_at_once_before_and_after_the_start(tmp_path: Path) -> None:
     async with AsyncExecutor(workdir=tmp_path) as ex:
         await ex.execute("x = 1; import os")
@@ -128,6 +151,21 @@ def test_places_that_are_not_in_the_code(ex: Executor, cursor: int, error: type[
     for ask in (ex.complete, ex.inspect):
         with pytest.raises(error, match="cursor"):
             ask("abc", cursor)  # type: ignore[operator]
+
+
+def test_where_warnings_are_errors(ex: Executor) -> None:
+    ex.execute("import warnings; kept = ''; warnings.simplefilter('error')").raise_for_error()
+    assert ex.complete("kept.upp").matches == (".upper",)
+    assert ex.inspect("kept.upper").found
+    assert ex.variables()
+    assert ex.execute("filters = warnings.filters[0][0]; warnings.resetwarnings(); filters").text == "'error'"
+
+
+def test_the_users_own_switch_interval_is_kept(ex: Executor) -> None:
+    ex.execute("import sys\nclass Sets:\n    def __dir__(self): sys.setswitchinterval(0.25); return []\nsets = Sets()")
+    ex.complete("sets.")
+    assert ex.execute("sys.getswitchinterval()").text == "0.25"
+    ex.execute("sys.setswitchinterval(0.005)")
 
 
 def test_places_in_the_code(ex: Executor) -> None:

@@ -169,6 +169,9 @@ def test_reading_leaves_no_trace(ex: Executor) -> None:
     before = ex.execute(look)
     assert ex.notebook_path is not None
     recorded = ex.notebook_path.read_bytes()
+    session = ex._core._kernels.session
+    assert session is not None
+    published = len(session._channels.seen)
     ex.variables()
     ex.get("kept")
     ex.complete("kept.ap")
@@ -176,6 +179,7 @@ def test_reading_leaves_no_trace(ex: Executor) -> None:
     with pytest.raises(UnknownVariable):
         ex.get("missing")
     assert ex.notebook_path.read_bytes() == recorded
+    assert len(session._channels.seen) == published
     count = ex.execute("get_ipython().execution_count, len(In), len(get_ipython().history_manager.input_hist_raw)")
     assert before.execution_count is not None
     assert count.execution_count == before.execution_count + 1
