@@ -219,7 +219,7 @@ class AsyncExecutor:
             timeout: seconds that the answer may take; None for no bound.
 
         Raises:
-            ExecutorClosed, KernelStartError: as for `execute`.
+            ExecutorClosed, KernelStartError, RecordingError: as for `execute`.
             Unsupported: this kind of kernel cannot tell.
             RequestTimeout, RequestFailed: it did not answer in time, or what it answered is no answer.
             KernelDiedError: it is dead.

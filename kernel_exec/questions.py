@@ -7,7 +7,9 @@ cell runs. No kernel is trusted: an answer that is none is an error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from kernel_exec.errors import (
@@ -48,7 +50,7 @@ class Questions:
 
     def __init__(self, session: Session, timeout: float | None) -> None:
         self._session = session
-        self._timeout = timeout
+        self._deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
 
     async def variables(self) -> list[Variable]:
         """Ask for the names that user code has set, in the order of definition."""
@@ -100,19 +102,33 @@ class Questions:
                 "kernelspec starts `python -m ipykernel_launcher`"
             )
         request = {"do": question, **content}
-        reply = await self._session.request(
-            "control", "kernel_exec_request", request, timeout=self._timeout, buffers=buffers
-        )
+        async with self._turn():
+            reply = await self._session.request(
+                "control", "kernel_exec_request", request, deadline=self._deadline, buffers=buffers
+            )
         if reply.content.get("status") != "ok":
             reason, message = reply.content.get("reason"), _checked(reply.content.get("message"), str)
             error = _ERRORS.get(reason, RequestFailed) if isinstance(reason, str) else RequestFailed
             raise error(f"the kernel did not answer: {message}" if error is RequestFailed else message)
         return reply
 
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait until there are not too many questions at a time."""
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                await self._session.asking.acquire()
+        except TimeoutError:
+            raise RequestTimeout("earlier questions were not answered in time: give it more time") from None
+        try:
+            yield
+        finally:
+            self._session.asking.release()
+
     async def _ask_any(self, msg_type: str, content: dict[str, Any]) -> dict[str, Any]:
         """Ask any kernel, as the protocol has it."""
         header = {"subshell_id": await self._subshell()} if self._session.busy else None
-        reply = await self._session.request("shell", msg_type, content, timeout=self._timeout, more_header=header)
+        reply = await self._session.request("shell", msg_type, content, deadline=self._deadline, more_header=header)
         if reply.content.get("status") != "ok":
             raise RequestFailed(f"the kernel answered {msg_type} with an error: {reply.content.get('evalue')!r:.200}")
         return reply.content
@@ -130,7 +146,7 @@ class Questions:
                 "the kernel runs a cell and cannot answer beside it, as it has no subshells: wait for the cell's end"
             )
         if session.subshell is None:
-            reply = await session.request("control", "create_subshell_request", {}, timeout=self._timeout)
+            reply = await session.request("control", "create_subshell_request", {}, deadline=self._deadline)
             session.subshell = _checked(reply.content.get("subshell_id"), str)
         return session.subshell
 

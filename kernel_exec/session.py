@@ -27,6 +27,8 @@ GRACE = 2.0
 """Seconds that an interrupted cell has to end."""
 REPEAT = 1.0
 """Seconds after which the interrupt is repeated: one that meets `os.system` at the wrong moment is lost."""
+QUESTIONS = 4
+"""Questions that a kernel is asked at a time; further ones wait."""
 EXIT_TIMEOUT = 3.0
 """Seconds that a kernel has to end after the code asked for it."""
 
@@ -70,6 +72,8 @@ class Session:
         self._finished: asyncio.Future[None] | None = None
         self._replies: dict[tuple[Channel, str, str], asyncio.Future[Message]] = {}
         """Replies that are waited for: by channel, type and id of the request."""
+        self.asking = asyncio.Semaphore(QUESTIONS)
+        """Held by each question that the kernel is asked beside its cells."""
         self.subshell: str | None = None
         """Where this kernel is asked while it runs a cell, once it was."""
 
@@ -170,7 +174,7 @@ class Session:
         msg_type: str,
         content: dict[str, Any],
         *,
-        timeout: float | None,
+        deadline: float | None,
         more_header: dict[str, Any] | None = None,
         buffers: Sequence[Buffer] = (),
     ) -> Message:
@@ -180,7 +184,7 @@ class Session:
             channel: the channel to ask on.
             msg_type: ends in "_request"; that of the reply ends in "_reply".
             content: of the request.
-            timeout: seconds to wait; None for no bound.
+            deadline: until when to wait, in the loop's time; None for no bound.
             more_header: further fields of its header.
             buffers: its binary buffers.
 
@@ -188,13 +192,15 @@ class Session:
             RequestTimeout: there was no reply in time.
             KernelDiedError: the kernel is dead, or died meanwhile.
         """
-        reply: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        reply: asyncio.Future[Message] = loop.create_future()
         if not self.died.done():
             msg_id = self._channels.send(channel, msg_type, content, more_header=more_header, buffers=buffers)
             if channel == "shell":
                 self._conversation.alias(msg_id)
             awaited = (channel, msg_type.removesuffix("_request") + "_reply", msg_id)
             self._replies[awaited] = reply
+            timeout = None if deadline is None else max(0.0, deadline - loop.time())
             try:
                 await asyncio.wait((reply, self.died), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -204,7 +210,7 @@ class Session:
         if self.died.done():
             reason = self.died.result().reason
             raise KernelDiedError(f"the kernel is dead ({reason}): the next cell runs in a fresh one")
-        raise RequestTimeout(f"the kernel did not answer within {timeout:g} s: ask again, or give it more time")
+        raise RequestTimeout("the kernel did not answer in time: ask again, or give it more time")
 
     def answer(self, line: str) -> None:
         """Answer the request for input."""

@@ -27,8 +27,8 @@ from .outstream import quiet
 from .previews import variables
 
 REQUEST, REPLY = "kernel_exec_request", "kernel_exec_reply"
-MOST = 8
-"""Questions that may be open at a time: threads that never end, at the worst."""
+MOST = 16
+"""Questions that may be open at a time: a few that are answered, and threads of user code that never end."""
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a cell that computes gives way while a question is open."""
 MATCHES = 10_000
