@@ -117,6 +117,12 @@ class Kernel(IPythonKernel):
             raise EOFError
         return str(super().raw_input(prompt))
 
+    def getpass(self, *args: Any, **kwargs: Any) -> str:
+        """Ask the user for a password; the same holds."""
+        if quiet.get():
+            raise EOFError
+        return str(super().getpass(*args, **kwargs))
+
     def _interrupted(self, error: KeyboardInterrupt, count: int) -> dict[str, Any]:
         """The reply for an interrupt that met IPython itself, before or after the code."""
         self.shell.execution_count = count + 1  # type: ignore[union-attr]

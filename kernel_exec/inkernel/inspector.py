@@ -67,10 +67,14 @@ class Inspector:
             self._kernel.log.exception("Invalid Control Message")
             return
         send = partial(self._send, identities, message)
-        if self._begin():
-            Thread(target=self._work, args=(message, send), name="kernel_exec question", daemon=True).start()
-        else:
+        if not self._begin():
             send(*_refusal("busy", f"{MOST} earlier questions are still open: user code does not come to an end"))
+            return
+        try:
+            Thread(target=self._work, args=(message, send), name="kernel_exec question", daemon=True).start()
+        except RuntimeError as error:
+            self._end()
+            send(*_refusal("busy", f"there is no thread for it ({error})"))
 
     def _work(self, message: dict[str, Any], send: Callable[..., None]) -> None:
         quiet.set(True)

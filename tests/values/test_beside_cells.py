@@ -18,6 +18,7 @@ from kernel_exec import (
     ExecutorClosed,
     InvalidArgument,
     KernelDiedError,
+    RequestFailed,
     RequestTimeout,
     WrongType,
 )
@@ -134,6 +135,19 @@ async def test_closed_while_a_question_is_open(tmp_path: Path) -> None:
     await ex.close()
     with pytest.raises(ExecutorClosed):
         await asked
+
+
+def test_a_kernel_that_can_start_no_thread(fresh: Callable[..., Executor]) -> None:
+    ex = fresh()
+    ex.execute(
+        "import threading\nstart = threading.Thread.start\n"
+        "def refuse(self): raise RuntimeError('no more threads')\nthreading.Thread.start = refuse"
+    )
+    for _ in range(20):
+        with pytest.raises(RequestFailed, match="no more threads"):
+            ex.variables()
+    ex.execute("threading.Thread.start = start")
+    assert "start" in [variable.name for variable in ex.variables()]
 
 
 def test_a_question_that_is_not_answered_in_time(ex: Executor) -> None:
