@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import frames
+from . import frames, ipc
 from .libraries import Refused, library
 from .previews import offered, type_name
 
@@ -24,9 +24,6 @@ DEPTH = 100
 
 HEADER = 10_000
 """Bytes of the description of an array that numpy reads without being asked to trust it."""
-
-ROWS = 10_000_000
-"""Rows of a table that may take no room at all, as those of a column of nothing but nulls do."""
 
 _SCALARS = frozenset(map(id, (type(None), bool, int, float, str)))
 
@@ -182,14 +179,14 @@ def _decode_scalar(meta: Meta, buffers: Sequence[Any]) -> Any:
     return array[()]
 
 
-# Arrow: a file of the IPC format
+# Arrow
 
 
 def _encode_table(value: Any) -> Encoded:
     for field in value.schema:
         if _has_extension(field.type):
             raise Refused(f"its column {field.name!r} is of the extension type {field.type}: cast it to its storage")
-    return {"kind": "table"}, [_ipc(value)]
+    return {"kind": "table"}, [ipc.write(value)]
 
 
 def _encode_batch(value: Any) -> Encoded:
@@ -204,36 +201,15 @@ def _has_extension(kind: Any) -> bool:
     return any(_has_extension(kind.field(index).type) for index in range(kind.num_fields))
 
 
-def _ipc(table: Any) -> memoryview:
-    """The table or batch as a file of Arrow's IPC format, in memory that is asked for once."""
-    pa = library("pyarrow")
-    if isinstance(table, pa.Table):
-        table = table.unify_dictionaries()
-    measure = pa.MockOutputStream()
-    _write_ipc(measure, table)
-    memory = pa.allocate_buffer(measure.size())
-    _write_ipc(pa.FixedSizeBufferWriter(memory), table)
-    return memoryview(memory)
-
-
-def _write_ipc(sink: Any, table: Any) -> None:
-    with library("pyarrow").ipc.new_file(sink, table.schema) as writer:
-        writer.write(table)
-
-
 def _decode_table(meta: Meta, buffers: Sequence[Any]) -> Any:
-    pa = library("pyarrow")
-    table = pa.ipc.open_file(pa.py_buffer(buffers[0])).read_all()
-    table.validate(full=True)  # lengths and offsets as well: what uses them would believe them
-    if table.num_rows > ROWS + 8 * len(buffers[0]):
-        raise ValueError("the table has rows that no data stands behind")
-    return table
+    return ipc.read(buffers[0])
 
 
 def _decode_batch(meta: Meta, buffers: Sequence[Any]) -> Any:
-    pa = library("pyarrow")
-    batch = pa.ipc.open_file(pa.py_buffer(buffers[0])).get_batch(0)
-    batch.validate(full=True)
+    table = ipc.read(buffers[0])
+    if not table.num_rows:  # a table counts no batches that are empty
+        return library("pyarrow").RecordBatch.from_pylist([], table.schema)
+    (batch,) = table.to_batches()
     return batch
 
 
@@ -242,7 +218,7 @@ def _decode_batch(meta: Meta, buffers: Sequence[Any]) -> Any:
 
 def _encode_frame(value: Any) -> Encoded:
     meta, table = frames.pack(value)
-    return {"kind": "frame", **meta}, [_ipc(table)]
+    return {"kind": "frame", **meta}, [ipc.write(table)]
 
 
 def _encode_series(value: Any) -> Encoded:

@@ -138,6 +138,19 @@ def test_rows_that_take_no_room() -> None:
         unpacked(Packed({"kind": "table"}, [sink.getvalue()]))
 
 
+@pytest.mark.parametrize("compression", ["zstd", "lz4"])
+def test_a_little_that_becomes_very_much(compression: str) -> None:
+    table = pa.table({"zeros": np.zeros(10**6), "names": pa.array(["x"] * 10**6).dictionary_encode()})
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    for part in (table, table.select(["zeros"]), table.select(["names"])):
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, part.schema, options=options) as writer:
+            writer.write(part)
+        for kind in ("table", "batch"):
+            with pytest.raises(RequestFailed, match="compressed"):
+                unpacked(Packed({"kind": kind}, [sink.getvalue()]))
+
+
 def test_dtypes_that_libraries_register_read_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     class Registered(pd.api.extensions.ExtensionDtype):
         name = "registered"
