@@ -11,6 +11,12 @@ KernelExecError
  │    ├── ExecutionInterrupted             it was interrupted or cancelled
  │    └── KernelDiedError                  its kernel died under it
  ├── ResultNotReady (TimeoutError)         `Execution.result(timeout)` waited in vain; the cell goes on
+ ├── RequestFailed                         the kernel did not answer what it was asked beside the cells
+ │    ├── KernelBusy                       it runs a cell, and this kind of kernel cannot answer beside it
+ │    ├── RequestTimeout (TimeoutError)    it did not answer in time
+ │    ├── Unsupported                      this kind of kernel cannot answer it at all
+ │    ├── UnknownVariable (LookupError)    it has no variable of that name
+ │    └── ValueRefused (TypeError)         the value cannot be taken out, or put in, as it is
  └── RecordingError (OSError)              the notebook of the session cannot be written
 
 `execute` raises none of the `ExecutionFailed` family for what the code did: that is in the result. Only
@@ -80,6 +86,30 @@ class KernelDiedError(ExecutionFailed):
 
 class ResultNotReady(KernelExecError, TimeoutError):
     """The cell did not end within the time that `Execution.result` was given; it goes on running."""
+
+
+class RequestFailed(KernelExecError):
+    """The kernel did not answer a question about its state, or answered what is no answer."""
+
+
+class KernelBusy(RequestFailed):
+    """The kernel runs a cell, and this kind of kernel cannot answer beside it."""
+
+
+class RequestTimeout(RequestFailed, TimeoutError):
+    """The kernel did not answer in time."""
+
+
+class Unsupported(RequestFailed):
+    """This kind of kernel cannot answer the question."""
+
+
+class UnknownVariable(RequestFailed, LookupError):
+    """The kernel has no variable of that name."""
+
+
+class ValueRefused(RequestFailed, TypeError):
+    """A value cannot be taken out of the kernel, or put into it, without becoming another one."""
 
 
 class RecordingError(KernelExecError, OSError):

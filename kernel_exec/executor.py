@@ -9,21 +9,23 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from kernel_exec import outcome
 from kernel_exec.callbacks import ask, check_callbacks
-from kernel_exec.errors import ExecutorClosed, RecordingError
+from kernel_exec.errors import ExecutorClosed, KernelDiedError, RecordingError
 from kernel_exec.execution import Execution, OnInput, OnOutput
 from kernel_exec.home import Home
+from kernel_exec.keepsakes import checked_key, checked_name, keep
 from kernel_exec.kernels.host import HostKernel, checked_kernel
+from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT, Questions
 from kernel_exec.recording import checked_cell, language_info, markdown_cell, raw_cell
 from kernel_exec.report import Reporter, result_of
-from kernel_exec.results import ExecutionResult
+from kernel_exec.results import Completions, ExecutionResult, Inspection, Variable
 from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe
 from kernel_exec.session import Ending, Session
 from kernel_exec.settings import (
@@ -34,17 +36,21 @@ from kernel_exec.settings import (
     checked_attachments,
     checked_json,
     checked_limits,
+    checked_seconds,
     checked_settings,
     checked_text,
     checked_timeout,
 )
 from kernel_exec.stream import Stream
 from kernel_exec.succession import Succession
+from kernel_exec.values import packed, unpacked
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.conversation import Changed, Event, InputWanted, Shown
 from kernel_exec.wire.outputs import Outputs
 from kernel_exec.wire.widgets import Widgets
 from kernel_exec.worker import Worker
+
+T = TypeVar("T")
 
 
 class AsyncExecutor:
@@ -88,6 +94,7 @@ class AsyncExecutor:
         self._pid = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn = asyncio.Lock()
+        self._opening = asyncio.Lock()
         self._widgets = Widgets()
         self._kernels = Succession(
             partial(
@@ -213,6 +220,99 @@ class AsyncExecutor:
             await self._open()
             if trouble := await self._scribe.write_cell(cell):
                 raise RecordingError(trouble)
+
+    # State
+
+    async def variables(self, *, timeout: float | None = ANSWER_TIMEOUT) -> list[Variable]:
+        """Return the names that user code has set, in the order of definition, also while a cell runs.
+
+        Modules and names that begin with an underscore are left out. Reading leaves no trace in the kernel.
+
+        Args:
+            timeout: seconds that the answer may take; None for no bound.
+
+        Raises:
+            ExecutorClosed, KernelStartError, RecordingError: as for `execute`.
+            Unsupported: this kind of kernel cannot tell.
+            RequestTimeout, RequestFailed: it did not answer in time, or what it answered is no answer.
+            KernelDiedError: it is dead.
+        """
+        return await self._ask(lambda questions: questions.variables(), timeout)
+
+    async def get(self, name: str, *, timeout: float | None = TRANSFER_TIMEOUT) -> Any:
+        """Return the value of a variable of the kernel, also while a cell runs.
+
+        What comes out is what is there, or an error: JSON-able builtins, bytes, numpy arrays and scalars, pandas data
+        frames, series and indexes, Arrow tables and record batches. Nothing is pickled, and reading leaves no trace.
+
+        Args:
+            name: the name of the variable.
+            timeout: seconds that it may take; None for no bound.
+
+        Raises:
+            UnknownVariable: there is none of that name.
+            ValueRefused: it would come out as another value; the message says why, and what to do.
+            ExecutorClosed, KernelStartError, Unsupported, RequestTimeout, RequestFailed, KernelDiedError: as for
+                `variables`.
+        """
+        key = checked_key(name)
+        value = await self._ask(lambda questions: questions.get(key), timeout)
+        self._check_usable()
+        return await self._worker.run(unpacked, value)
+
+    async def put(self, name: str, value: Any, *, timeout: float | None = TRANSFER_TIMEOUT) -> None:
+        """Set a variable of the kernel, also while a cell runs, and record that.
+
+        The recording gets a cell that sets the same value when it is run in the same directory: a literal, or code that
+        reads a file which is written beside the recording's pictures.
+
+        Args:
+            name: a Python identifier.
+            value: of a kind that `get` returns.
+            timeout: seconds that it may take; None for no bound.
+
+        Raises:
+            InvalidArgument, WrongType: the name is no identifier, or IPython needs it.
+            ValueRefused: it would be another value there; the message says why, and what to do.
+            RecordingError: the variable is set, but a replay will lack it.
+            ExecutorClosed, KernelStartError, Unsupported, RequestTimeout, RequestFailed, KernelDiedError: as for
+                `variables`.
+        """
+        self._check_usable()
+        key = checked_name(name)
+        kept = await self._worker.run(packed, value)
+        await self._ask(lambda questions: questions.put(key, kept), timeout)
+        self._check_usable()
+        if self._scribe.path is not None:
+            cell = await self._worker.run(keep, key, value, kept, self._home)
+            if trouble := await self._scribe.write_cell(cell):
+                raise RecordingError(trouble)
+
+    async def complete(
+        self, code: str, cursor: int | None = None, *, timeout: float | None = ANSWER_TIMEOUT
+    ) -> Completions:
+        """Return what the code could go on with, also while a cell runs.
+
+        Args:
+            code: one or more lines.
+            cursor: index into the code; None for its end.
+            timeout: seconds that the answer may take; None for no bound.
+
+        Raises:
+            KernelBusy: a cell runs, and this kind of kernel cannot answer beside it.
+            InvalidArgument, WrongType: an argument cannot work.
+            ExecutorClosed, KernelStartError, RequestTimeout, RequestFailed, KernelDiedError: as for `variables`.
+        """
+        return await self._ask(lambda questions: questions.complete(code, cursor), timeout)
+
+    async def inspect(
+        self, code: str, cursor: int | None = None, detail: int = 0, *, timeout: float | None = ANSWER_TIMEOUT
+    ) -> Inspection:
+        """Return what the kernel knows of the object at the cursor; `detail` 1 asks for its source as well.
+
+        Other arguments and errors as for `complete`.
+        """
+        return await self._ask(lambda questions: questions.inspect(code, cursor, detail), timeout)
 
     # Life
 
@@ -368,17 +468,18 @@ class AsyncExecutor:
     # The kernel
 
     async def _open(self) -> None:
-        """Start what is not started; the caller has the turn."""
+        """Start what is not started."""
         self._check_usable()
-        if self._opened:
-            return
-        loop = asyncio.get_running_loop()
-        session = await self._live()
-        await self._scribe.open(self._describe(session))
-        self._opened = True
-        if self._settings.lifetime is not None:
-            self._last = loop.time() + self._settings.lifetime
-            self._expiry = loop.call_at(self._last, self._expire)
+        async with self._opening:
+            if self._opened:
+                return
+            loop = asyncio.get_running_loop()
+            session = await self._live()
+            await self._scribe.open(self._describe(session))
+            self._opened = True
+            if self._settings.lifetime is not None:
+                self._last = loop.time() + self._settings.lifetime
+                self._expiry = loop.call_at(self._last, self._expire)
 
     async def _live(self) -> Session:
         """Return the session, waiting for one that is being started."""
@@ -386,6 +487,16 @@ class AsyncExecutor:
         self._check_usable()  # `close` may have come in between
         assert session is not None
         return session
+
+    async def _ask(self, ask: Callable[[Questions], Awaitable[T]], timeout: float | None) -> T:
+        """Ask the kernel about its state: beside the cells, so without the turn."""
+        seconds = checked_seconds("timeout", timeout)
+        await self._open()
+        try:
+            return await ask(Questions(await self._live(), seconds))
+        except KernelDiedError:
+            self._check_usable()  # when it died because of `close`, that is what is to be said
+            raise
 
     async def _restart(self) -> ExecutionResult:
         already_lost = self._kernels.session is None

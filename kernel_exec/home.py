@@ -45,12 +45,13 @@ class Home:
             ) from error
 
     def spill(self, limit: int) -> Spill:
-        """Return what keeps the output of the next cell that is cut, at most `limit` bytes a file.
+        """Return what keeps the output of the next cell that is cut, at most `limit` bytes a file."""
+        return Spill(self.pictures, f"cell-{self.next_number()}", limit)
 
-        Cells are numbered through the session: execution counts start again with a fresh kernel.
-        """
+    def next_number(self) -> int:
+        """Return the number of the next cell of the session: execution counts start again with a fresh kernel."""
         self._number += 1
-        return Spill(self.pictures, f"cell-{self._number}", limit)
+        return self._number
 
     def remove(self) -> None:
         """Remove what is temporary."""

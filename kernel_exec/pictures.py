@@ -44,7 +44,7 @@ def save(images: Sequence[Image], folder: Path, stem: str) -> list[Image]:
         Image(
             image.data,
             image.mime,
-            _write(image.data, folder, f"{stem}-{number}", _SUFFIXES.get(image.mime, ".img")),
+            write_new([image.data], folder, f"{stem}-{number}", _SUFFIXES.get(image.mime, ".img")),
         )
         for number, image in enumerate(images, start=1)
     ]
@@ -65,12 +65,17 @@ def _decoded(value: str) -> bytes:
         return b""
 
 
-def _write(data: bytes, folder: Path, stem: str, suffix: str) -> Path:
+def write_new(pieces: Sequence[bytes | memoryview], folder: Path, stem: str, suffix: str) -> Path:
+    """Write a file of that name, or of one with a further number when it is taken; return where it is.
+
+    Raises:
+        OSError: it could not be written.
+    """
     for again in itertools.count():
         path = folder / (f"{stem}{suffix}" if not again else f"{stem}.{again}{suffix}")
         try:
             with path.open("xb") as file:
-                file.write(data)
+                file.writelines(pieces)
         except FileExistsError:
             continue
         except OSError:

@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kernel_exec.errors import KernelStartError
+from kernel_exec.errors import KernelDiedError, KernelStartError, RequestTimeout
 from kernel_exec.execution import Execution
 from kernel_exec.home import Home
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.kernels.kernel import Death, Kernel, Usage
 from kernel_exec.settings import Limits
 from kernel_exec.wire.cell import Cell
-from kernel_exec.wire.channels import Channels
+from kernel_exec.wire.channels import Buffer, Channel, Channels
 from kernel_exec.wire.conversation import Conversation, Event, Finished, InputWanted
 from kernel_exec.wire.messages import BadMessage, Message
 from kernel_exec.wire.outputs import Outputs
@@ -29,6 +29,8 @@ GRACE = 2.0
 """Seconds that an interrupted cell has to end."""
 REPEAT = 1.0
 """Seconds after which the interrupt is repeated: one that meets `os.system` at the wrong moment is lost."""
+QUESTIONS = 4
+"""Questions that a kernel is asked at a time; further ones wait."""
 EXIT_TIMEOUT = 3.0
 """Seconds that a kernel has to end after the code asked for it."""
 
@@ -70,6 +72,12 @@ class Session:
         self._channels = Channels(kernel.connection, self._receive, self._refuse)
         self._running: Cell | None = None
         self._finished: asyncio.Future[None] | None = None
+        self._replies: dict[tuple[Channel, str, str], asyncio.Future[Message]] = {}
+        """Replies that are waited for: by channel, type and id of the request."""
+        self.asking = asyncio.Semaphore(QUESTIONS)
+        """Held by each question that the kernel is asked beside its cells."""
+        self.subshell: str | None = None
+        """Where this kernel is asked while it runs a cell, once it was."""
 
     @classmethod
     async def start(
@@ -166,6 +174,55 @@ class Session:
             # A stock ipykernel that awaits something only notices the signal when its loop wakes up.
             self._conversation.alias(self._channels.send("shell", "kernel_info_request", {}))
 
+    @property
+    def busy(self) -> bool:
+        """Whether a cell runs."""
+        return self._running is not None and not self._running.finished
+
+    async def request(
+        self,
+        channel: Channel,
+        msg_type: str,
+        content: dict[str, Any],
+        *,
+        deadline: float | None,
+        more_header: dict[str, Any] | None = None,
+        buffers: Sequence[Buffer] = (),
+    ) -> Message:
+        """Send a request that is no cell, and wait for its reply, also while a cell runs.
+
+        Args:
+            channel: the channel to ask on.
+            msg_type: ends in "_request"; that of the reply ends in "_reply".
+            content: of the request.
+            deadline: until when to wait, in the loop's time; None for no bound.
+            more_header: further fields of its header.
+            buffers: its binary buffers.
+
+        Raises:
+            RequestTimeout: there was no reply in time.
+            KernelDiedError: the kernel is dead, or died meanwhile.
+        """
+        loop = asyncio.get_running_loop()
+        reply: asyncio.Future[Message] = loop.create_future()
+        if not self.died.done():
+            msg_id = self._channels.send(channel, msg_type, content, more_header=more_header, buffers=buffers)
+            if channel == "shell":
+                self._conversation.alias(msg_id)
+            awaited = (channel, msg_type.removesuffix("_request") + "_reply", msg_id)
+            self._replies[awaited] = reply
+            timeout = None if deadline is None else max(0.0, deadline - loop.time())
+            try:
+                await asyncio.wait((reply, self.died), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                del self._replies[awaited]
+        if reply.done():
+            return reply.result()
+        if self.died.done():
+            reason = self.died.result().reason
+            raise KernelDiedError(f"the kernel is dead ({reason}): the next cell runs in a fresh one")
+        raise RequestTimeout("the kernel did not answer in time: ask again, or give it more time")
+
     def answer(self, line: str) -> None:
         """Answer the request for input."""
         if not self.died.done():
@@ -244,6 +301,10 @@ class Session:
             self._refuse(str(error))
 
     def _receive(self, message: Message) -> None:
+        reply = self._replies.get((message.channel, message.msg_type, message.parent_id))  # type: ignore[arg-type]
+        if reply is not None and not reply.done():
+            reply.set_result(message)
+            return
         for event in self._conversation.receive(message):
             if isinstance(event, Finished) and event.cell is self._running and self._finished is not None:
                 if not self._finished.done():

@@ -30,12 +30,12 @@ class Succession:
         Raises:
             UnknownKernel, KernelStartError: the kernel could not be started; the next call tries again.
         """
-        if self.session is None and not self._ended:
-            self._starting = self._starting or asyncio.ensure_future(self._start())
-            await asyncio.wait((self._starting,))
+        while self.session is None and not self._ended:
+            starting = self._starting = self._starting or asyncio.ensure_future(self._start())
+            await asyncio.wait((starting,))
             await self._stopped()
-            if not self._ended:
-                starting, self._starting = self._starting, None
+            if self._starting is starting and not self._ended:  # else somebody else who waits was first
+                self._starting = None
                 self.session = starting.result()
         return self.session
 

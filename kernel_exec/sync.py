@@ -17,7 +17,8 @@ from kernel_exec.execution import OnInput, OnOutput
 from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.portal import Portal
-from kernel_exec.results import ExecutionResult, Output
+from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT
+from kernel_exec.results import Completions, ExecutionResult, Inspection, Output, Variable
 from kernel_exec.settings import DEFAULT, Limits, PathLike, Timeout
 from kernel_exec.stream import Stream as AsyncStream
 
@@ -195,6 +196,28 @@ class Executor:
     ) -> None:
         """Write a text into the recording, below the cells so far; without a recording nothing happens."""
         self._portal.call(lambda: self._core.annotate(text, raw=raw, metadata=metadata, attachments=attachments))
+
+    def variables(self, *, timeout: float | None = ANSWER_TIMEOUT) -> list[Variable]:
+        """Return the names that user code has set, in the order of definition, also while a cell runs."""
+        return self._portal.call(lambda: self._core.variables(timeout=timeout))
+
+    def get(self, name: str, *, timeout: float | None = TRANSFER_TIMEOUT) -> Any:
+        """Return the value of a variable of the kernel, also while a cell runs."""
+        return self._portal.call(lambda: self._core.get(name, timeout=timeout))
+
+    def put(self, name: str, value: Any, *, timeout: float | None = TRANSFER_TIMEOUT) -> None:
+        """Set a variable of the kernel, also while a cell runs, and record that."""
+        self._portal.call(lambda: self._core.put(name, value, timeout=timeout))
+
+    def complete(self, code: str, cursor: int | None = None, *, timeout: float | None = ANSWER_TIMEOUT) -> Completions:
+        """Return what the code could go on with at the cursor (None for its end), also while a cell runs."""
+        return self._portal.call(lambda: self._core.complete(code, cursor, timeout=timeout))
+
+    def inspect(
+        self, code: str, cursor: int | None = None, detail: int = 0, *, timeout: float | None = ANSWER_TIMEOUT
+    ) -> Inspection:
+        """Return what the kernel knows of the object at the cursor, also while a cell runs."""
+        return self._portal.call(lambda: self._core.inspect(code, cursor, detail, timeout=timeout))
 
     def start(self) -> Self:
         """Start the kernel and the recording; nothing happens when they are started."""

@@ -27,8 +27,9 @@ from traitlets import DottedObjectName, Type  # noqa: E402
 
 from .budget import CUT_TYPE, DisplayBudget, Sizes, cut_reply, sizes_from  # noqa: E402
 from .guards import Guards, keep_context_in_threads  # noqa: E402
+from .inspector import Inspector  # noqa: E402
 from .interrupts import Interrupts  # noqa: E402
-from .outstream import OutStream  # noqa: E402
+from .outstream import OutStream, quiet  # noqa: E402
 from .spool import Spool  # noqa: E402
 from .text import sendable_packer  # noqa: E402
 
@@ -75,6 +76,7 @@ class Kernel(IPythonKernel):
     def __init__(self, **kwargs: Any) -> None:
         self.guards = Guards()
         self.interrupts = Interrupts()
+        self.inspector = Inspector(self)
         super().__init__(**kwargs)
 
     def pre_handler_hook(self) -> None:
@@ -114,6 +116,25 @@ class Kernel(IPythonKernel):
             self.send_response(self.iopub_socket, CUT_TYPE, {"name": "displays", "left_out": left_out})
         return cut_reply(reply, self.sizes) if self.sizes else reply
 
+    async def process_control(self, msg: Any) -> None:
+        """Serve a request of the control channel."""
+        if self.inspector.is_question(msg):
+            self.inspector.take(msg)
+        else:
+            await super().process_control(msg)
+
+    def raw_input(self, prompt: str = "") -> str:
+        """Ask the user for a line; nobody who answers a question beside the cells may."""
+        if quiet.get():
+            raise EOFError
+        return str(super().raw_input(prompt))
+
+    def getpass(self, *args: Any, **kwargs: Any) -> str:
+        """Ask the user for a password; the same holds."""
+        if quiet.get():
+            raise EOFError
+        return str(super().getpass(*args, **kwargs))
+
     def _interrupted(self, error: KeyboardInterrupt, count: int) -> dict[str, Any]:
         """The reply for an interrupt that met IPython itself, before or after the code."""
         self.shell.execution_count = count + 1  # type: ignore[union-attr]
@@ -143,6 +164,8 @@ class IPKernelApp(_IPKernelApp):
         displays, sign = Kernel.displays, self.session.sign
 
         def send_multipart(frames: Any, *args: Any, **kwargs: Any) -> None:
+            if quiet.get():
+                return
             parts = [bytes(frame) for frame in frames]
             fitting = parts if displays is None else displays.fit(parts, sign)
             if fitting is not None:

@@ -14,6 +14,7 @@ Differs from ipykernel's stream, which it stands in for, in this:
 from __future__ import annotations
 
 import codecs
+import contextvars
 import ctypes
 import fcntl
 import os
@@ -38,6 +39,8 @@ QUIET_REQUESTS = frozenset(
     f"{kind}_request" for kind in ("kernel_info", "complete", "inspect", "history", "is_complete", "comm_info")
 )
 """Requests that have no output: what threads and descriptors put out meanwhile stays with the cell before them."""
+quiet: contextvars.ContextVar[bool] = contextvars.ContextVar("quiet", default=False)
+"""Whether what this thread puts out is nobody's: it answers a question beside the cells."""
 
 
 class Piece(NamedTuple):
@@ -111,6 +114,8 @@ class OutStream(_OutStream):
             raise TypeError(f"write() argument must be str, not {type(string).__name__}")
         if self._closed:
             raise ValueError("I/O operation on closed file")
+        if quiet.get():
+            return len(string)
         text = sendable(string)
         if os.getpid() != self._owner:
             self._write_in_child(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import zmq
@@ -14,6 +14,7 @@ from kernel_exec.wire import context
 from kernel_exec.wire.messages import BadMessage, Codec, Message
 
 Channel = Literal["shell", "iopub", "stdin", "control"]
+Buffer = bytes | memoryview
 
 _TYPES = {"shell": zmq.DEALER, "stdin": zmq.DEALER, "control": zmq.DEALER, "iopub": zmq.SUB}
 _BATCH = 200  # messages read before other work of the loop has its turn
@@ -66,11 +67,17 @@ class Channels:
             interval = min(2 * interval, 2.0)
 
     def send(
-        self, channel: Channel, msg_type: str, content: dict[str, Any], metadata: dict[str, Any] | None = None
+        self,
+        channel: Channel,
+        msg_type: str,
+        content: dict[str, Any],
+        *,
+        more_header: dict[str, Any] | None = None,
+        buffers: Sequence[Buffer] = (),
     ) -> str:
         """Send a message; return its id."""
-        msg_id, frames = self._codec.build(msg_type, content, metadata=metadata)
-        self._send(channel, frames)
+        msg_id, frames = self._codec.build(msg_type, content, more_header=more_header)
+        self._send(channel, [*frames, *buffers])
         return msg_id
 
     def execute(self, code: str, cell_id: str, *, allow_stdin: bool, begin: Callable[[str], None]) -> None:
@@ -141,7 +148,7 @@ class Channels:
         socket.connect(_endpoint(connection, channel))
         return socket
 
-    def _send(self, channel: Channel, frames: list[bytes]) -> None:
+    def _send(self, channel: Channel, frames: Sequence[Buffer]) -> None:
         self._sockets[channel].send_multipart(frames, zmq.NOBLOCK)
         # Sending may swallow the event that announces an arrival (zmq's FD tells of changes, not of states).
         self._loop.call_soon(self._drain_some, channel)

@@ -16,6 +16,7 @@ from kernel_exec.wire.outputs import Output, bundle_of, display_id_of
 from kernel_exec.wire.widgets import Widgets
 
 KEPT_CELLS = 500
+KEPT_ALIASES = 100
 KEPT_BYTES = 16 * 2**20
 
 _COMM_TYPES = frozenset({"comm_open", "comm_msg", "comm_close"})
@@ -69,6 +70,7 @@ class Conversation:
 
     def __init__(self, widgets: Widgets | None = None) -> None:
         self._cells: OrderedDict[str, Cell] = OrderedDict()  # by msg_id, oldest first; bounded
+        self._aliases: OrderedDict[str, Cell] = OrderedDict()  # by ids of other requests; bounded
         self._displays: dict[str, dict[str, Cell]] = {}  # cells that show a display, by its id and theirs
         self._latest: Cell | None = None
         self.widgets = widgets or Widgets()
@@ -88,7 +90,9 @@ class Conversation:
         that request was.
         """
         if self._latest is not None:
-            self._cells[msg_id] = self._latest
+            self._aliases[msg_id] = self._latest
+            while len(self._aliases) > KEPT_ALIASES:
+                self._aliases.popitem(last=False)
 
     def receive(self, message: Message) -> list[Event]:
         """Take one message; return what happened, in order.
@@ -111,7 +115,7 @@ class Conversation:
     def _cell_of(self, message: Message) -> Cell | None:
         if not message.parent_id and message.channel == "iopub" and message.msg_type in _OUTPUT_TYPES:
             return self._latest
-        return self._cells.get(message.parent_id)
+        return self._cells.get(message.parent_id) or self._aliases.get(message.parent_id)
 
     def _broadcast(self, cell: Cell, message: Message) -> list[Event]:
         kind = message.msg_type
@@ -184,6 +188,7 @@ class Conversation:
             _, old = self._cells.popitem(last=False)
             size -= old.outputs.size
             self._forget_displays(old)
+            self._aliases = OrderedDict(item for item in self._aliases.items() if item[1] is not old)
 
     def _forget_displays(self, cell: Cell) -> None:
         """What a cell displayed is gone: nothing updates it any more."""

@@ -77,6 +77,7 @@ class Codec:
         *,
         metadata: dict[str, Any] | None = None,
         parent: dict[str, Any] | None = None,
+        more_header: dict[str, Any] | None = None,
     ) -> tuple[str, list[bytes]]:
         """Return the id of a new message and its frames."""
         self._count += 1
@@ -88,6 +89,7 @@ class Codec:
             "session": self.session,
             "date": utc_now(),
             "version": PROTOCOL_VERSION,
+            **(more_header or {}),
         }
         parts = [_pack(part) for part in (header, parent or {}, metadata or {}, content)]
         return msg_id, [DELIMITER, self._sign(parts), *parts]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,7 +154,47 @@ async def recording() -> list[Row]:
     ]
 
 
-ALL = (idle, first_result, warm_call, many_kernels, recording)
+async def state() -> list[Row]:
+    """A data frame out of the kernel into one here; and what variables there are, beside a warm call."""
+    samples: Samples = {"get": [], "parquet through a file": [], "variables()": [], "warm call x=1": []}
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "frame.parquet"
+        contenders: dict[str, Callable[[AsyncExecutor], Awaitable[object]]] = {
+            "get": lambda executor: executor.get("frame"),
+            "parquet through a file": lambda executor: _through_parquet(executor, file),
+            "variables()": lambda executor: executor.variables(),
+            "warm call x=1": lambda executor: executor.execute("x=1"),
+        }
+        async with AsyncExecutor(notebook=False) as executor:
+            await executor.execute(_FRAME)
+            for turn in range(ROUNDS + 2):
+                for name in _rotated(contenders, turn):
+                    start = time.perf_counter()
+                    await contenders[name](executor)
+                    samples[name].append(1000 * (time.perf_counter() - start))
+    medians = _medians(samples, skip=2)  # the first rounds import pandas and pyarrow on both sides
+    values = {name: medians[name] for name in ("get", "parquet through a file")}
+    names = {name: medians[name] for name in ("variables()", "warm call x=1")}
+    return [
+        Row("get of a 1,000,000 x 10 DataFrame", "ms", values, "parquet through a file", 1.0),
+        Row("variables()", "ms", names, "warm call x=1", 1.5),
+    ]
+
+
+ALL = (idle, first_result, warm_call, many_kernels, recording, state)
+
+_FRAME = """
+import numpy as np, pandas as pd
+frame = pd.DataFrame(np.random.default_rng(1).random((1_000_000, 10)), columns=list("abcdefghij"))
+"""
+
+
+async def _through_parquet(executor: AsyncExecutor, file: Path) -> object:
+    """What one does by hand: the kernel writes a file, and it is read here."""
+    import pandas as pd
+
+    (await executor.execute(f"frame.to_parquet({str(file)!r})")).raise_for_error()
+    return await asyncio.to_thread(pd.read_parquet, file)
 
 
 @asynccontextmanager

@@ -109,6 +109,28 @@ def test_an_alias_is_the_latest_cell_but_cannot_end_it() -> None:
     assert fresh.receive(stream("x", parent="info")) == []
 
 
+def test_aliases_are_bounded_and_push_no_cell_out() -> None:
+    talk, (first, second) = begun("r1", "r2")
+    for number in range(module.KEPT_CELLS + 1):
+        talk.alias(f"info{number}")
+    talk.begin(Cell("cell-3", "", "r3"))
+    assert talk.receive(stream("late", parent="r1"))[0] == Shown(
+        first, {"output_type": "stream", "name": "stdout", "text": "late"}
+    )
+    assert talk.receive(stream("late", parent="info0")) == []
+    (shown,) = talk.receive(stream("late", parent=f"info{module.KEPT_CELLS}"))
+    assert isinstance(shown, Shown)
+    assert shown.cell is second
+
+
+def test_an_alias_goes_with_its_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "KEPT_CELLS", 1)
+    talk, _ = begun("r1")
+    talk.alias("info")
+    talk.begin(Cell("cell-2", "", "r2"))
+    assert talk.receive(stream("late", parent="info")) == []
+
+
 def test_a_display_is_updated_wherever_it_stands() -> None:
     talk, (first, second) = begun("r1", "r2")
     (shown,) = talk.receive(display("old", "d", parent="r1"))

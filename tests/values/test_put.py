@@ -1,0 +1,141 @@
+"""What `put` writes down: a replay in a kernel that knows nothing of us has the same values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kernel_exec import Executor, InvalidArgument, RecordingError, ValueRefused, WrongType
+from tests.executor.looks import code_cells
+from tests.values.kinds import KEPT, make, same
+
+
+def test_replayed_in_another_kernel(fresh: Callable[..., Executor], tmp_path: Path) -> None:
+    first = fresh(workdir=tmp_path / "work", notebook=tmp_path / "work" / "my session.ipynb")
+    for number, source in enumerate(KEPT.values()):
+        first.put(f"v{number}", make(source))
+    first.close()
+    second = fresh(workdir=tmp_path / "work", notebook=False)
+    for cell in code_cells(tmp_path / "work" / "my session.ipynb"):
+        second.execute(cell.source).raise_for_error()
+    for number, source in enumerate(KEPT.values()):
+        assert same(second.get(f"v{number}"), make(source)), source
+
+
+def test_literals_and_files(fresh: Callable[..., Executor]) -> None:
+    ex = fresh()
+    ex.put("small", {"a": [1, float("nan"), "é"], "b": -float("inf")})
+    ex.put("large", ["x"] * 1000)
+    ex.put("df", pd.DataFrame({"a": [1]}))
+    ex.put("df", pd.DataFrame({"a": [2]}))
+    ex.put("array", np.arange(3))
+    sources = [cell.source for cell in code_cells(ex.notebook_path)]
+    assert sources[0] == "small = {'a': [1, float(\"nan\"), 'é'], 'b': float(\"-inf\")}"
+    assert "'session_files/put-1-large.json'" in sources[1]
+    assert "'session_files/put-2-df.arrow'" in sources[2]
+    assert "'session_files/put-3-df.arrow'" in sources[3]
+    assert sources[4] == "array = __import__(\"numpy\").load('session_files/put-4-array.npy')"
+    files = sorted(path.name for path in (ex.workdir / "session_files").iterdir())
+    assert files == ["put-1-large.json", "put-2-df.arrow", "put-3-df.arrow", "put-4-array.npy"]
+    facts = [cell.metadata.kernel_exec for cell in code_cells(ex.notebook_path)]
+    assert facts[2] == {"event": "put", "name": "df", "kind": "frame"}
+
+
+def test_a_recording_elsewhere_is_named_in_full(fresh: Callable[..., Executor], tmp_path: Path) -> None:
+    ex = fresh(notebook=tmp_path / "elsewhere" / "n.ipynb")
+    ex.put("array", np.arange(3))
+    (cell,) = code_cells(ex.notebook_path)
+    assert repr(str(tmp_path / "elsewhere" / "n_files" / "put-1-array.npy")) in cell.source
+
+
+def test_no_file_is_overwritten(fresh: Callable[..., Executor]) -> None:
+    ex = fresh()
+    (ex.workdir / "session_files").mkdir()
+    taken = ex.workdir / "session_files" / "put-1-a.npy"
+    taken.write_bytes(b"mine")
+    ex.put("a", np.arange(3))
+    assert taken.read_bytes() == b"mine"
+    (cell,) = code_cells(ex.notebook_path)
+    ex.execute("del a")
+    ex.execute(cell.source).raise_for_error()
+    assert ex.get("a").tolist() == [0, 1, 2]
+
+
+def test_a_file_that_cannot_be_written_is_told(fresh: Callable[..., Executor]) -> None:
+    ex = fresh()
+    (ex.workdir / "session_files").write_text("a file where the folder should be")
+    with pytest.raises(RecordingError, match="a replay will lack it"):
+        ex.put("a", np.arange(3))
+    assert ex.get("a").tolist() == [0, 1, 2]
+
+
+def test_nothing_is_written_without_a_recording(fresh: Callable[..., Executor]) -> None:
+    ex = fresh(notebook=False)
+    ex.put("a", np.arange(3))
+    assert ex.get("a").tolist() == [0, 1, 2]
+    assert list(ex.workdir.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "a b",
+        "1a",
+        "a.b",
+        "a;b",
+        "x=1\n",
+        "class",
+        "None",
+        "__builtins__",
+        "__x",
+        "In",
+        "get_ipython",
+        "_",
+        "_i",
+        "_3",
+    ],
+)
+def test_names_that_are_refused(ex: Executor, name: str) -> None:
+    with pytest.raises(InvalidArgument, match="name must"):
+        ex.put(name, 1)
+
+
+@pytest.mark.parametrize("name", [None, 3, b"x"])
+def test_names_that_are_no_strings(ex: Executor, name: Any) -> None:
+    with pytest.raises(WrongType, match="name must be a string"):
+        ex.put(name, 1)
+    with pytest.raises(WrongType, match="name must be a string"):
+        ex.get(name)
+
+
+@pytest.mark.parametrize("name", ["print", "_private", "ünïcödé", "ﬁne", "match"])
+def test_names_that_are_taken(ex: Executor, name: str) -> None:
+    """Also those that Python writes in another way than they were given."""
+    ex.put(name, 7)
+    assert ex.get(name) == 7
+    assert ex.execute(name).text == "7"
+    assert ex.execute(f"del {name}").ok
+
+
+def test_what_is_of_the_hosts_own_classes_is_refused(ex: Executor) -> None:
+    class Mine(list[int]):
+        pass
+
+    with pytest.raises(ValueRefused, match="Mine"):
+        ex.put("mine", Mine())
+    with pytest.raises(ValueRefused, match="Mine"):
+        ex.put("mine", {"a": [Mine()]})
+
+
+def test_without_the_libraries_the_kernel_says_what_is_missing(fresh: Callable[..., Executor]) -> None:
+    ex = fresh()
+    ex.execute("import sys; sys.modules['numpy'] = sys.modules['pyarrow'] = None")
+    with pytest.raises(ValueRefused, match="missing in the kernel: `%pip install numpy`"):
+        ex.put("a", np.arange(3))
+    assert ex.variables() == []
