@@ -18,7 +18,7 @@ from kernel_exec.cli.checks.finding import Check, Finding, State
 from kernel_exec.cli.streams import Out, OutputLost, lose_streams
 
 _COLOURS: dict[State, int] = {"ok": 32, "warning": 33, "missing": 33, "failed": 31}
-_LAST_RESORT = 5.0
+_LAST_RESORT = 3.0
 """Seconds after the last deadline in which even a check that holds the interpreter ends, with the process."""
 
 

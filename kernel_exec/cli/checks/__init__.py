@@ -17,7 +17,7 @@ CHECKS: Sequence[Check] = (
     Check("linux", linux, needed=True),
     Check("kernel python3", python_kernel, needed=True, seconds=20.0),
     Check("kernelspecs", specs),
-    Check("container engine", engine),
+    Check("container engine", engine, seconds=5.0),
     Check("fonts", fonts, seconds=20.0),
     Check("terminal pictures", pictures),
     Check("browser", browser),

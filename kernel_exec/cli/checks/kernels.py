@@ -40,10 +40,14 @@ def _spec(name: str) -> Finding:
     try:
         spec = find_kernel_spec(name)
         command = kernel_command(spec, "connection.json")
-    except (KernelExecError, IndexError) as error:
-        return Finding(title, "warning", str(error) or "it has no command", f"jupyter kernelspec remove {name}")
-    if shutil.which(command[0]) is None:
+        language, program = spec.language or "no language named", shutil.which(command[0])
+    except KernelExecError as error:
+        return Finding(title, "warning", str(error), f"jupyter kernelspec remove {name}")
+    except Exception as error:  # whatever a file that somebody wrote by hand makes of those who read it
+        detail = f"it cannot be used: {type(error).__name__}: {error}"
+        return Finding(title, "warning", detail, f"mend its kernel.json, or: jupyter kernelspec remove {name}")
+    if program is None:
         remedy = f"install it, or remove the kernelspec: jupyter kernelspec remove {name}"
-        return Finding(title, "warning", f"{spec.language}; its command {command[0]!r} does not exist", remedy)
+        return Finding(title, "warning", f"{language}; its command {command[0]!r} does not exist", remedy)
     how = "through our launcher" if with_launcher(command, LAUNCHER) else "as it is, without our launcher"
-    return Finding(title, "ok", f"{spec.language}, {command[0]}, started {how}")
+    return Finding(title, "ok", f"{language}, {program}, started {how}")

@@ -30,10 +30,11 @@ def linux() -> list[Finding]:
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PROBE_TIMEOUT, check=True
     )
-    return list(_linux_findings(json.loads(done.stdout)))
+    return list(linux_findings(json.loads(done.stdout)))
 
 
-def _linux_findings(found: dict[str, Any]) -> Iterator[Finding]:
+def linux_findings(found: dict[str, Any]) -> Iterator[Finding]:
+    """Yield what the probe's answer means."""
     yield _call("fork", found["fork"], "processes can be made", "raise the limit of processes (ulimit -u, pids.max)")
     yield _call("pidfd", found["pidfd"], "the end of a process is noticed", "use Linux 5.3 or newer, or allow the call")
     yield _call("subreaper", found["subreaper"], "processes that kernels leave are adopted", "allow the call prctl")
