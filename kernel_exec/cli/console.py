@@ -20,7 +20,7 @@ from kernel_exec.cli import arguments as status
 from kernel_exec.cli.arguments import ConsoleArguments
 from kernel_exec.cli.display import Display
 from kernel_exec.cli.lines import Lines
-from kernel_exec.cli.prompt import Helper, history_path, make_prompt, open_history, question, wants_to_leave
+from kernel_exec.cli.prompt import Helper, Question, history_path, make_prompt, open_history, question, wants_to_leave
 from kernel_exec.cli.render import dim
 from kernel_exec.cli.streams import Out
 from kernel_exec.cli.tame import tamed
@@ -89,8 +89,8 @@ class Console:
         """Read cells and run them, until the person leaves."""
         self._greet()
         while (code := self._read()) is not None:
-            if name := question(code):
-                self._explain(name)
+            if asked := question(code):
+                self._explain(asked)
             elif code.strip():
                 self._run(code)
 
@@ -113,13 +113,13 @@ class Console:
                 return None
             return None if wants_to_leave(code) else code
 
-    def _explain(self, name: str) -> None:
+    def _explain(self, asked: Question) -> None:
         try:
-            found = self._helper.inspect(name, len(name))
+            found = self._helper.inspect(asked.name, len(asked.name), asked.detail)
         except (KernelExecError, KeyboardInterrupt) as error:
             self._out.write(dim(str(error) or "interrupted"))
             return
-        self._out.write(tamed(found.text).rstrip() + "\n" if found.found else dim(f"nothing is known of {name}"))
+        self._out.write(tamed(found.text).rstrip() + "\n" if found.found else dim(f"nothing is known of {asked.name}"))
 
     def _run(self, code: str) -> None:
         display = Display(self._out, Out(sys.stderr), width=shutil.get_terminal_size().columns)

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -30,7 +31,20 @@ Indent = Callable[[str], int | None]
 
 INDENT = 4
 _NAME = r"[%!]{0,2}[^\W\d]\w*(?:\.[^\W\d]\w*|\[\w+\])*"
-_QUESTION = re.compile(rf"\s*(?:\?{{1,2}}\s*({_NAME})|({_NAME})\s*\?{{1,2}})\s*")
+_QUESTION = re.compile(rf"\s*(?:(\?{{1,2}})\s*({_NAME})|({_NAME})\s*(\?{{1,2}}))\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of a name.
+
+    Attributes:
+        name: the name, with attributes and the like.
+        detail: 0 for what it is, 1 for its source too.
+    """
+
+    name: str
+    detail: int
 
 
 class Helper(Protocol):
@@ -39,8 +53,8 @@ class Helper(Protocol):
     def complete(self, code: str, cursor: int | None = None) -> Completions:
         """Return what `code` could go on with at the cursor."""
 
-    def inspect(self, code: str, cursor: int | None = None) -> Inspection:
-        """Return what is known of the object at the cursor."""
+    def inspect(self, code: str, cursor: int | None = None, detail: int = 0) -> Inspection:
+        """Return what is known of the object at the cursor; with `detail` 1 its source too."""
 
 
 def make_prompt(helper: Helper, *, language: str, history: History) -> PromptSession[str]:
@@ -92,14 +106,16 @@ def python_indent(text: str) -> int | None:
     """Return how far the line below some Python is indented; None when it can be run."""
     from IPython.core.inputtransformer2 import TransformerManager
 
+    if text.startswith("%%") and text.endswith("\n"):  # an empty line ends the cell of a magic
+        return None
     state, indent = TransformerManager().check_complete(text)
     return (indent or 0) if state == "incomplete" else None
 
 
-def question(text: str) -> str | None:
-    """Return the name that `name?` or `?name` asks about; None when it is no such question."""
+def question(text: str) -> Question | None:
+    """Return what `name?` or `?name` asks for; None when it is no such question."""
     match = _QUESTION.fullmatch(text)
-    return (match[1] or match[2]) if match else None
+    return Question(match[2] or match[3], len(match[1] or match[4]) - 1) if match else None
 
 
 def wants_to_leave(text: str) -> bool:

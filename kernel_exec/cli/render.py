@@ -116,7 +116,7 @@ def _table(table: Table, width: int) -> str | None:
     from rich.table import Table as Drawing
     from rich.text import Text
 
-    drawing = Drawing(box=box.SIMPLE_HEAD, show_edge=False, caption=_plain(table.caption) or None)
+    drawing = Drawing(box=box.SIMPLE_HEAD, show_edge=False)
     for index, name in enumerate(table.head):
         numbers = all(is_number(row[index].strip()) for row in table.rows)
         drawing.add_column(Text(_plain(name)), justify="right" if numbers else "left", no_wrap=True)
@@ -124,7 +124,7 @@ def _table(table: Table, width: int) -> str | None:
         drawing.add_row(*(Text(_plain(cell)) for cell in row))
     if Console(width=10_000).measure(drawing).minimum > width:
         return None
-    return _drawn(drawing, width)
+    return _drawn(drawing, width) + (f"\n{_plain(table.caption)}" if table.caption else "")
 
 
 def _plain(text: str) -> str:
