@@ -1,0 +1,86 @@
+"""A terminal that can be looked at: a tmux server of its own."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+PATIENCE = 60.0
+"""Seconds after which something that should have appeared never will."""
+
+
+class Screen:
+    """Runs one command in a terminal of 100 columns; after its end the screen shows `[status N]`.
+
+    Args:
+        directory: where it runs; its home, too.
+        command: the command.
+        env: variables on top of this process's.
+    """
+
+    def __init__(self, directory: Path, command: list[str], env: Mapping[str, str]) -> None:
+        if shutil.which("tmux") is None:
+            pytest.skip("tmux is not installed")
+        self._tmux = ["tmux", "-L", f"kernel-exec-{uuid.uuid4().hex[:12]}", "-f", os.devnull]
+        line = f'cd {shlex.quote(str(directory))}; {shlex.join(command)}; echo "[status $?]"; exec sleep 1000'
+        self._run("new-session", "-d", "-x", "100", "-y", "40", "sh", "-c", line, env={**os.environ, **env})
+        self._run("set-option", "-g", "history-limit", "10000")
+
+    def __enter__(self) -> Screen:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._run("kill-server")
+
+    def _run(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
+        done = subprocess.run(
+            [*self._tmux, *arguments], env=env, capture_output=True, text=True, timeout=PATIENCE, check=True
+        )
+        return done.stdout
+
+    def type(self, text: str, *keys: str) -> None:
+        """Type a text, and press keys."""
+        if text:
+            self._run("send-keys", "-l", text)
+        if keys:
+            self._run("send-keys", *keys)
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the size of the window."""
+        self._run("resize-window", "-x", str(columns), "-y", str(rows))
+
+    def text(self, *, colours: bool = False) -> str:
+        """Return all that the terminal has shown."""
+        return self._run("capture-pane", "-p", "-J", "-S", "-", *(["-e"] if colours else []))
+
+    @property
+    def title(self) -> str:
+        """The title of the terminal."""
+        return self._run("display-message", "-p", "#{pane_title}").strip()
+
+    def wait(self, wanted: str, times: int = 1) -> str:
+        """Wait until a text has appeared that often; return all that is there."""
+        deadline = time.monotonic() + PATIENCE
+        while (text := self.text()).count(wanted) < times:
+            assert time.monotonic() < deadline, f"no {wanted!r} in\n{text}"
+            time.sleep(0.05)  # tmux tells nobody when a screen changes
+        return text
+
+    def status(self) -> int:
+        """Wait for the end of the command; return its exit status."""
+        text = self.wait("[status ")
+        return int(text.rpartition("[status ")[2].split("]")[0])
+
+
+def python(*arguments: str) -> list[str]:
+    """Return a command that runs Python."""
+    return [sys.executable, *arguments]
