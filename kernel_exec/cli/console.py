@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from importlib.metadata import version
 from queue import SimpleQueue
 from types import FrameType
@@ -22,9 +23,9 @@ from kernel_exec.cli.display import Display
 from kernel_exec.cli.lines import Lines
 from kernel_exec.cli.prompt import Helper, Question, history_path, make_prompt, open_history, question, wants_to_leave
 from kernel_exec.cli.render import dim
-from kernel_exec.cli.streams import Out
+from kernel_exec.cli.streams import Out, OutputLost
 from kernel_exec.cli.tame import tamed
-from kernel_exec.errors import KernelExecError
+from kernel_exec.errors import InvalidArgument, KernelExecError
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.kernels.specs import find_kernel_spec
 from kernel_exec.results import ExecutionResult
@@ -51,6 +52,8 @@ def console(arguments: ConsoleArguments) -> int:
         with executor:
             Console(executor, name, language).talk()
         print(dim(f"recorded in {executor.notebook_path}"), end="", flush=True)
+    except InvalidArgument as error:
+        return _refuse(str(error), status.USAGE)
     except KernelExecError as error:
         return _refuse(str(error), status.CANNOT)
     return status.OK
@@ -151,19 +154,25 @@ class Console:
 
 @contextlib.contextmanager
 def _interrupts(executor: Executor, stream: Stream, display: Display) -> Iterator[None]:
-    """While a cell runs, Ctrl-C is the stop button of a notebook; the second one insists, and kills if need be.
+    """While a cell runs, Ctrl-C is the stop button of a notebook; the next ones insist.
 
     A KeyboardInterrupt would end the stream, and with it what the cell still has to say.
     """
     presses: SimpleQueue[Press] = SimpleQueue()
+    steps = (
+        (executor.interrupt, "interrupting; Ctrl-C again if that is not enough"),
+        (stream.cancel, "the kernel will be killed if the cell does not end; Ctrl-C again kills it at once"),
+        (partial(stream.cancel, kill=True), "killing the kernel"),
+    )
 
     def obey() -> None:
-        with contextlib.suppress(KernelExecError):  # closed meanwhile: there is nothing to stop any more
-            if presses.get() == "stop":
-                display.tells("interrupting; Ctrl-C again kills the kernel if it does not obey")
-                executor.interrupt()
-                if presses.get() == "stop":
-                    stream.close()
+        # Closed meanwhile, there is nothing to stop any more; a terminal that is gone is met by the outputs too.
+        with contextlib.suppress(KernelExecError, OutputLost):
+            for step, text in steps:
+                if presses.get() == "over":
+                    return
+                display.tells(text)
+                step()
 
     before = signal.signal(signal.SIGINT, lambda *_: presses.put("stop"))
     thread = threading.Thread(target=obey, name="kernel-exec-interrupts", daemon=True)

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 DIM, RED = "\x1b[2m", "\x1b[31m"
-HEADING, KEPT_AT_END = 2, 2
-"""Parts of a traceback that are shown from its beginning and its end, besides the frames in cells."""
+LIBRARIES = ("/site-packages/", "/dist-packages/", "/lib/python")
 MAX_MARKDOWN = 100_000
 SHOWN_ARTIFACTS = 10
 
@@ -47,18 +46,16 @@ def readable(data: Mapping[str, Any], *, width: int) -> str:
 
 
 def short_traceback(frames: Sequence[str]) -> list[str]:
-    """Return a traceback without the frames between the user's cells and the end.
+    """Return a traceback without the frames that lie in libraries.
 
     Args:
-        frames: as the kernel sent them: two of a heading, the frames, and at last what was raised.
+        frames: as the kernel sent them: a heading, the frames, what was raised; several times where one error led
+            to another.
     """
-    last = len(frames) - KEPT_AT_END
     kept: list[str] = []
-    for wanted, group in groupby(
-        enumerate(frames), lambda item: item[0] < HEADING or item[0] >= last or _in_cell(item[1])
-    ):
-        texts = [tamed(frame) for _, frame in group]
-        kept += texts if wanted else [f"{DIM}... {len(texts)} frames of libraries{RESET}"]
+    for in_library, group in groupby(frames, _in_library):
+        texts = list(group)
+        kept += [f"{DIM}... {len(texts)} more in libraries{RESET}"] if in_library else map(tamed, texts)
     return kept
 
 
@@ -89,8 +86,9 @@ def _in_one_line(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def _in_cell(frame: str) -> bool:
-    return strip_ansi(frame).lstrip().startswith(("Cell In[", "Input In"))
+def _in_library(frame: str) -> bool:
+    where = strip_ansi(frame).lstrip().partition("\n")[0]
+    return where.startswith("File ") and any(folder in where for folder in LIBRARIES)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+PROMPT = re.compile(r"\nIn \[\d+\]:\s*\Z")
 PATIENCE = 60.0
 """Seconds after which something that should have appeared never will."""
 
@@ -31,8 +33,9 @@ class Screen:
         if shutil.which("tmux") is None:
             pytest.skip("tmux is not installed")
         self._tmux = ["tmux", "-L", f"kernel-exec-{uuid.uuid4().hex[:12]}", "-f", os.devnull]
-        line = f'cd {shlex.quote(str(directory))}; {shlex.join(command)}; echo "[status $?]"; exec sleep 1000'
-        self._run("new-session", "-d", "-x", "100", "-y", "40", "sh", "-c", line, env={**os.environ, **env})
+        program = shlex.join(["env", *(f"{name}={value}" for name, value in env.items()), *command])
+        line = f'cd {shlex.quote(str(directory))}; {program}; echo "[status $?]"; exec sleep 1000'
+        self._run("new-session", "-d", "-x", "100", "-y", "40", "sh", "-c", line)
         self._run("set-option", "-g", "history-limit", "10000")
 
     def __enter__(self) -> Screen:
@@ -41,10 +44,8 @@ class Screen:
     def __exit__(self, *error: object) -> None:
         self._run("kill-server")
 
-    def _run(self, *arguments: str, env: Mapping[str, str] | None = None) -> str:
-        done = subprocess.run(
-            [*self._tmux, *arguments], env=env, capture_output=True, text=True, timeout=PATIENCE, check=True
-        )
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run([*self._tmux, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=True)
         return done.stdout
 
     def type(self, text: str, *keys: str) -> None:
@@ -53,6 +54,22 @@ class Screen:
             self._run("send-keys", "-l", text)
         if keys:
             self._run("send-keys", *keys)
+
+    def run(self, *cells: str) -> None:
+        """Paste cells at prompts of the console, and run them one after the other."""
+        for cell in cells:
+            self.prompted()
+            self._run("set-buffer", cell)
+            self._run("paste-buffer", "-p", "-r")
+            self._run("send-keys", *(["Enter", "Enter"] if "\n" in cell else ["Enter"]))
+
+    def prompted(self) -> str:
+        """Wait for an empty prompt of the console; return all that is there."""
+        deadline = time.monotonic() + PATIENCE
+        while not PROMPT.search(text := self.text()):
+            assert time.monotonic() < deadline, f"no prompt in\n{text}"
+            time.sleep(0.05)
+        return text
 
     def resize(self, columns: int, rows: int) -> None:
         """Change the size of the window."""
