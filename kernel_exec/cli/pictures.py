@@ -19,6 +19,8 @@ FORMATS = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF", "image/
 MAX_PIXELS = 50_000_000
 CELL = (10, 20)
 """Width and height of a character in pixels, as good as any guess."""
+SEEN = 0.75
+"""The part of a column, and of a row, below which a picture cannot be drawn."""
 
 
 def protocol() -> Protocol | None:
@@ -55,15 +57,17 @@ def show(data: bytes, mime: str, *, out: TextIO) -> bool:
 
     console = Console(file=out)
     picture = _decoded(data, mime) if console.color_system else None
-    if picture is None:
+    width = width_for(*picture.size, columns=console.width, rows=console.height) if picture else None
+    if picture is None or width is None:
         return False
-    width = width_for(*picture.size, columns=console.width, rows=console.height)
     console.print(Image(picture, width=width, height="auto"))
     return True
 
 
-def width_for(width: int, height: int, *, columns: int, rows: int) -> int:
+def width_for(width: int, height: int, *, columns: int, rows: int) -> int | None:
     """Return how many columns a picture takes: its own size, or what leaves room for a prompt below it.
+
+    None for a picture that is so wide, or so tall, that nothing of it can be seen.
 
     Args:
         width: of the picture, in pixels.
@@ -71,9 +75,9 @@ def width_for(width: int, height: int, *, columns: int, rows: int) -> int:
         columns: of the terminal.
         rows: of the terminal.
     """
-    wanted, tall = width / CELL[0], height / CELL[1]
-    scale = min(1.0, columns / wanted, max(1, rows - 4) / tall)
-    return max(1, int(wanted * scale))
+    wide, tall = width / CELL[0], height / CELL[1]
+    scale = min(1.0, columns / wide, max(1, rows - 4) / tall)
+    return max(1, int(wide * scale)) if wide * scale >= SEEN and tall * scale >= SEEN else None
 
 
 def _may_ask() -> bool:
@@ -96,8 +100,7 @@ def _decoded(data: bytes, mime: str) -> Picture | None:
             picture = Image.open(io.BytesIO(data), formats=[FORMATS[mime]])
             if picture.width * picture.height > MAX_PIXELS:
                 return None
-            picture.load()
+            return picture.convert("RGBA")
     # What the readers of PIL raise for broken files is not told anywhere; these are what they are known to raise.
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError, Image.DecompressionBombWarning):
         return None
-    return picture

@@ -15,6 +15,7 @@ import pytest
 
 from kernel_exec.cli import arguments as status
 from tests.cli.conftest import PATIENCE, PROGRAM, Terminal
+from tests.cli.core import core_only
 from tests.cli.leftovers import leftovers, nothing_is_left
 from tests.cli.screen import Screen, python
 
@@ -291,12 +292,16 @@ def test_a_small_window(start: Start) -> None:
     screen.wait("picture: ")
 
 
-def test_a_polite_end_from_outside(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("busy", [None, "print('it', 'runs')\nwhile True: pass", "print('it', 'runs'); input()"])
+def test_a_polite_end_from_outside(start: Start, tmp_path: Path, busy: str | None) -> None:
     screen = start()
     screen.run("import os; print('pid', os.getppid())")
     supervisor = int(re.findall(r"\npid (\d+)", screen.wait("\npid "))[0])
     console = int(Path(f"/proc/{supervisor}/stat").read_text().rpartition(")")[2].split()[1])
     screen.prompted()
+    if busy:
+        screen.run(busy)
+        screen.wait("\nit runs")
     os.kill(console, signal.SIGTERM)
     assert screen.status() == status.INTERRUPTED
     nothing_is_left(tmp_path / "tmp")
@@ -310,6 +315,16 @@ def test_a_terminal_that_goes_away_takes_the_kernel_with_it(tmp_path: Path) -> N
         screen.wait("it runs")
         assert leftovers(tmp_path / "tmp")
     nothing_is_left(tmp_path / "tmp")
+
+
+def test_without_any_extra(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "core").mkdir()
+    core_only(tmp_path / "core")
+    command = [sys.executable, "-S", *CONSOLE[1:]]
+    screen = start(command=command, PYTHONPATH=os.pathsep.join((str(ROOT), str(tmp_path / "core"))))
+    screen.run("from IPython.display import *; Markdown('# Title')", "display(Image(data=b'junk', format='png'))")
+    screen.run("for x in 'ab': print(x * 3)\n")
+    assert "# Title" in screen.wait("\nbbb")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--kernel", "python3"]])

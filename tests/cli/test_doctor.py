@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import json
 import os
 import shlex
@@ -19,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from packaging.requirements import Requirement
 
 from kernel_exec.cli import arguments as status
 from kernel_exec.cli.checks.finding import Finding
 from kernel_exec.cli.checks.machine import linux_findings
 from kernel_exec.cli.doctor import document_of, line_of, status_of
 from tests.cli.conftest import PATIENCE, PROGRAM, Terminal
+from tests.cli.core import core_only
 from tests.cli.leftovers import nothing_is_left
 
 ROOT = Path(__file__).parents[2]
@@ -267,27 +266,18 @@ def test_a_temporary_directory_that_is_too_deep(doctor: Doctor) -> None:
     assert "too long" in found["detail"]
 
 
+def test_a_directory_that_is_gone(doctor: Doctor) -> None:
+    command = f"mkdir gone && cd gone && rmdir ../gone && exec {shlex.join([*PROGRAM, 'doctor'])}"
+    done = doctor.run(["sh", "-c", command])
+    assert (done.returncode, done.stderr) == (status.OK, "")
+    assert "disk: work directory: . cannot be looked at" in done.stdout
+
+
 def test_a_browser_is_found(doctor: Doctor) -> None:
     (doctor.directory / "firefox").write_text("#!/bin/sh\n")
     (doctor.directory / "firefox").chmod(0o755)
     doctor.environment["PATH"] = str(doctor.directory)
     assert doctor.findings()["browser"]["detail"] == str(doctor.directory / "firefox")
-
-
-def core_only(folder: Path) -> None:
-    """Link to `folder` what is installed without any extra."""
-    names, waiting = set[str](), ["kernel-exec"]
-    while waiting:
-        if (name := waiting.pop()) not in names:
-            names.add(name)
-            needed = map(Requirement, importlib.metadata.requires(name) or ())
-            waiting += [one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
-    waiting = ["packaging"]
-    for name in names | set(waiting):
-        distribution = importlib.metadata.distribution(name)
-        for top in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
-            if not (folder / top).exists():
-                (folder / top).symlink_to(str(distribution.locate_file(top)))
 
 
 @pytest.fixture

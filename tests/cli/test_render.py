@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import rich.console
+import textual_image.renderable
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image as Pictures
@@ -221,8 +223,9 @@ def test_the_size_of_pictures() -> None:
     assert pictures.width_for(640, 480, columns=100, rows=50) == 64
     assert pictures.width_for(640, 480, columns=32, rows=50) == 32
     assert pictures.width_for(640, 4800, columns=100, rows=24) == 5
-    assert pictures.width_for(1, 100_000, columns=80, rows=24) == 1
-    assert pictures.width_for(1, 1, columns=80, rows=2) == 1
+    assert pictures.width_for(10, 20, columns=80, rows=2) == 1
+    for width, height in ((1, 100_000), (100_000, 1), (1, 1)):
+        assert pictures.width_for(width, height, columns=80, rows=24) is None
 
 
 def png(size: tuple[int, int]) -> bytes:
@@ -238,6 +241,20 @@ def test_only_whole_pictures_of_the_type_that_was_named_are_decoded() -> None:
         assert pictures._decoded(data, "image/png") is None
     assert pictures._decoded(good, "image/jpeg") is None
     assert pictures._decoded(png((8000, 8000)), "image/png") is None
+
+
+@pytest.mark.filterwarnings("ignore:Image.Image.getdata:DeprecationWarning")  # textual-image still calls it
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+@pytest.mark.parametrize("name", ["HalfcellImage", "SixelImage", "TGPImage"])
+def test_pictures_of_all_modes_can_be_drawn(mode: str, name: str) -> None:
+    file, kind = io.BytesIO(), "JPEG" if mode == "CMYK" else "PNG"
+    Pictures.new(mode, (20, 20)).save(file, kind)
+    picture = pictures._decoded(file.getvalue(), f"image/{kind.lower()}")
+    if picture is not None:  # else its path is told
+        rich.console.Console(file=io.StringIO(), force_terminal=True).print(
+            getattr(textual_image.renderable, name)(picture, width=2, height="auto")
+        )
+    assert picture is not None or mode == "I;16"
 
 
 @given(st.integers(0, 80), st.binary(max_size=8))

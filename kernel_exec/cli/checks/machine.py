@@ -62,12 +62,15 @@ def _runtime_directory(directories: dict[str, str | None]) -> Finding:
 
 def disk() -> list[Finding]:
     """Look at the free space where sessions write."""
-    places = {"work directory": os.getcwd(), "temporary directory": tempfile.gettempdir()}
+    places = {"work directory": os.curdir, "temporary directory": tempfile.gettempdir()}
     return [_space(f"disk: {name}", path) for name, path in places.items()]
 
 
 def _space(name: str, path: str) -> Finding:
-    free = shutil.disk_usage(path).free
+    try:
+        path, free = os.path.abspath(path), shutil.disk_usage(path).free
+    except OSError as error:
+        return Finding(name, "warning", f"{path} cannot be looked at: {error.strerror}", "go to another directory")
     detail = f"{free / 2**30:.1f} GiB free in {path}"
     return Finding(name, "ok", detail) if free >= LEAST_FREE else Finding(name, "warning", detail, "free some space")
 
