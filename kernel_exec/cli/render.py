@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 DIM, RED = "\x1b[2m", "\x1b[31m"
-LIBRARIES = ("/site-packages/", "/dist-packages/", "/lib/python")
 MAX_MARKDOWN = 100_000
 SHOWN_ARTIFACTS = 10
+
+_LIBRARY = re.compile(r"\s*File (?:[^/~]|.*?/(?:site-packages|dist-packages|lib/python[\d.]*)/)")
+"""The beginning of a frame that lies in a library; compiled ones name their files relative to where they were built."""
 
 
 def dim(text: str) -> str:
@@ -87,8 +90,7 @@ def _in_one_line(name: str) -> str:
 
 
 def _in_library(frame: str) -> bool:
-    where = strip_ansi(frame).lstrip().partition("\n")[0]
-    return where.startswith("File ") and any(folder in where for folder in LIBRARIES)
+    return _LIBRARY.match(strip_ansi(frame)) is not None
 
 
 @cache

@@ -180,10 +180,11 @@ def test_a_traceback_keeps_what_is_no_library() -> None:
     standard = "File /usr/lib/python3.12/json/decoder.py:3, in h()\n----> 3 raise"
     own = "File ~/project/mine.py:3, in f()\n----> 3 json.loads(x)"
     end = ["ValueError: no /site-packages/", "\nThe above exception was the direct cause of this:\n", "KeyError: 1"]
-    frames = ["-----", "ValueError   Traceback", cell, library, standard, own, library, *end]
+    compiled = "File pandas/_libs/index.pyx:172, in get_loc()\n--> 172 no source"
+    frames = ["-----", "ValueError   Traceback", cell, library, standard, compiled, own, library, *end]
     kept = [strip_ansi(line) for line in short_traceback(frames)]
     assert kept == [
-        *("-----", "ValueError   Traceback", strip_ansi(cell), "... 2 more in libraries", own),
+        *("-----", "ValueError   Traceback", strip_ansi(cell), "... 3 more in libraries", own),
         *("... 1 more in libraries", *end),
     ]
     assert short_traceback([]) == []
