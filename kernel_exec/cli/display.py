@@ -8,7 +8,7 @@ from typing import Any
 
 from kernel_exec.cli import pictures
 from kernel_exec.cli.render import RED, dim, ending, error_text, readable
-from kernel_exec.cli.streams import Out
+from kernel_exec.cli.streams import Out, OutputLost
 from kernel_exec.cli.tame import RESET, Tamer, tamed
 from kernel_exec.pictures import images_of
 from kernel_exec.results import ExecutionResult, Output
@@ -76,7 +76,10 @@ class Display:
 
     def _picture(self, data: bytes, mime: str) -> bool:
         self._lines("")
-        return pictures.show(data, mime, out=sys.stdout)
+        try:
+            return pictures.show(data, mime, out=sys.stdout)
+        except OSError as error:
+            raise OutputLost from error
 
     def _lines(self, text: str) -> None:
         """Write whole lines, on lines of their own; "" only ends the line that is begun."""

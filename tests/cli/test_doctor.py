@@ -364,6 +364,18 @@ def test_ctrl_c_ends_it(doctor: Doctor) -> None:
         assert process.wait(PATIENCE) == status.INTERRUPTED
 
 
+def test_its_probes_end_with_it(doctor: Doctor) -> None:
+    settings = doctor.directory / "matplotlibrc"
+    os.mkfifo(settings)
+    doctor.environment["MATPLOTLIBRC"] = str(settings)
+    with subprocess.Popen([*PROGRAM, "doctor"], env=doctor.env, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        with settings.open("w"):  # returns when matplotlib reads it
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(PATIENCE) == status.INTERRUPTED
+            nothing_is_left(doctor.directory / "tmp")
+
+
 def test_standard_streams_may_be_closed(doctor: Doctor) -> None:
     command = f"{shlex.join([*PROGRAM, 'doctor'])} <&- >&- 2>&-"
     done = doctor.run(["sh", "-c", command])

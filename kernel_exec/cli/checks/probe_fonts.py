@@ -5,19 +5,25 @@ It has, for each character, the name of the first font of matplotlib's that can 
 
 from __future__ import annotations
 
+import ctypes
 import json
+import signal
 import sys
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from matplotlib.font_manager import FontEntry, fontManager
-from matplotlib.ft2font import FT2Font
+if TYPE_CHECKING:
+    from matplotlib.font_manager import FontEntry
 
+_PR_SET_PDEATHSIG = 1
 LAST_RESORT = "Last Resort"
 """A font that comes with matplotlib: it has a box for every character."""
 
 
 def find(entries: Iterable[FontEntry], characters: Sequence[str]) -> dict[str, str | None]:
     """Return the name of the first font for each character."""
+    from matplotlib.ft2font import FT2Font
+
     found: dict[str, str | None] = dict.fromkeys(characters)
     for entry in entries:
         if entry.name.startswith(LAST_RESORT):
@@ -33,5 +39,13 @@ def find(entries: Iterable[FontEntry], characters: Sequence[str]) -> dict[str, s
     return found
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Look for the characters of the command line; end with whoever wants to know."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    from matplotlib.font_manager import fontManager  # reads settings and fonts, wherever those are
+
     print(json.dumps(find(fontManager.ttflist, sys.argv[1:])))
+
+
+if __name__ == "__main__":
+    main()
