@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 DIM, RED = "\x1b[2m", "\x1b[31m"
-MAX_MARKDOWN = 100_000
+MAX_MARKDOWN = 50_000
 SHOWN_ARTIFACTS = 10
 
-_LIBRARY = re.compile(r"\s*File (?:[^/~]|.*?/(?:site-packages|dist-packages|lib/python[\d.]*)/)")
+_LIBRARY = re.compile(r"\s*File (?:[^/~<\"]|.*?/(?:site-packages|dist-packages|lib/python[\d.]*)/)")
 """The beginning of a frame that lies in a library; compiled ones name their files relative to where they were built."""
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
 
-MAX_HTML = 200_000
+MAX_HTML = 40_000
 """Characters of HTML beyond which nobody reads the table on a terminal."""
 
-_IGNORED = frozenset({"style", "div", "thead", "tbody", "p"})
-_ALLOWED = _IGNORED | {"table", "tr", "th", "td"}
+_ALLOWED = ("style", "div", "thead", "tbody", "p", "table", "tr", "th", "td")
+# Told before it is parsed, as the parser takes quadratic time for some of the rest.
+_STRANGE = re.compile(rf"<(?!/?(?:{'|'.join(_ALLOWED)})(?: [^<>]*)?>)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Table:
 
 def table_of(html: str) -> Table | None:
     """Return the table that `html` is; None when it is something else, or more than that."""
-    if len(html) > MAX_HTML or 'class="dataframe"' not in html:
+    if len(html) > MAX_HTML or 'class="dataframe"' not in html or _STRANGE.search(html):
         return None
     reader = _Reader()
     reader.feed(html)
@@ -64,7 +66,7 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._tables += tag == "table"
         spans = any(name in {"rowspan", "colspan"} and value != "1" for name, value in attrs)
-        if tag not in _ALLOWED or spans or self._tables > 1 or (tag in {"td", "th"} and not self.rows):
+        if spans or self._tables > 1 or (tag in {"td", "th"} and not self.rows):
             self.strange = True
             return
         self._where = tag

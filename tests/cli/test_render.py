@@ -139,6 +139,14 @@ def test_no_html_is_an_error(html: str) -> None:
         assert table is None or all(len(row) == len(table.head) for row in table.rows)
 
 
+def test_no_html_takes_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    n = 1_000_000
+    monkeypatch.setattr("kernel_exec.cli.tables.MAX_HTML", 2 * n)
+    # The parser takes quadratic time for some of these; without the look at them before, this test would hang.
+    for piece in ("<!--", "<a ", "</", "<?", "<td ", "<td a='", "<td a=", "<style>", "<tr><th>a"):
+        table_of('<table class="dataframe">' + piece * (n // len(piece)))
+
+
 def test_numbers() -> None:
     assert all(map(is_number, ["1", "-1.5", "1,000", "nan", "...", "", "1e5"]))
     assert not any(map(is_number, ["x", "1 2", "2024-01-01"]))
@@ -188,6 +196,8 @@ def test_a_traceback_keeps_what_is_no_library() -> None:
         *("... 1 more in libraries", *end),
     ]
     assert short_traceback([]) == []
+    in_code = ["  File <tokenize>:6\n    x\n    ^", '  File "<string>", line 1', "IndentationError: no"]
+    assert short_traceback(in_code) == in_code
 
 
 def test_an_error_without_traceback_is_told() -> None:
