@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -61,14 +61,22 @@ class Screen:
             self.prompted()
             self._run("set-buffer", cell)
             self._run("paste-buffer", "-p", "-r")
+            self._until(lambda text: not PROMPT.search(text))  # or the next one would be taken for prompted
             self._run("send-keys", *(["Enter", "Enter"] if "\n" in cell else ["Enter"]))
 
     def prompted(self) -> str:
         """Wait for an empty prompt of the console; return all that is there."""
+        return self._until(lambda text: PROMPT.search(text) is not None)
+
+    def wait(self, wanted: str, times: int = 1) -> str:
+        """Wait until a text has appeared that often; return all that is there."""
+        return self._until(lambda text: text.count(wanted) >= times, wanted)
+
+    def _until(self, reached: Callable[[str], bool], wanted: str = "prompt") -> str:
         deadline = time.monotonic() + PATIENCE
-        while not PROMPT.search(text := self.text()):
-            assert time.monotonic() < deadline, f"no prompt in\n{text}"
-            time.sleep(0.05)
+        while not reached(text := self.text()):
+            assert time.monotonic() < deadline, f"no {wanted!r} in\n{text}"
+            time.sleep(0.05)  # tmux tells nobody when a screen changes
         return text
 
     def resize(self, columns: int, rows: int) -> None:
@@ -83,14 +91,6 @@ class Screen:
     def title(self) -> str:
         """The title of the terminal."""
         return self._run("display-message", "-p", "#{pane_title}").strip()
-
-    def wait(self, wanted: str, times: int = 1) -> str:
-        """Wait until a text has appeared that often; return all that is there."""
-        deadline = time.monotonic() + PATIENCE
-        while (text := self.text()).count(wanted) < times:
-            assert time.monotonic() < deadline, f"no {wanted!r} in\n{text}"
-            time.sleep(0.05)  # tmux tells nobody when a screen changes
-        return text
 
     def status(self) -> int:
         """Wait for the end of the command; return its exit status."""

@@ -208,7 +208,9 @@ def test_more_of_ctrl_c_kills_and_says_what_was_lost(start: Start, presses: int)
 
 def test_ctrl_c_at_the_prompt_clears_the_line(shared: Screen) -> None:
     shared.prompted()
-    shared.type("this is no code", "C-c")
+    shared.type("this is no code")
+    shared.wait("this is no code")
+    shared.type("", "C-c")
     shared.run("print('cleared'.upper())")
     assert "SyntaxError" not in shared.wait("CLEARED")
 
