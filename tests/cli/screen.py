@@ -8,8 +8,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -32,17 +32,18 @@ class Screen:
     def __init__(self, directory: Path, command: list[str], env: Mapping[str, str]) -> None:
         if shutil.which("tmux") is None:
             pytest.skip("tmux is not installed")
-        self._tmux = ["tmux", "-L", f"kernel-exec-{uuid.uuid4().hex[:12]}", "-f", os.devnull]
+        self._place = tempfile.TemporaryDirectory(prefix="tmux-", dir="/tmp")  # short enough for a socket
+        self._tmux = ["tmux", "-S", f"{self._place.name}/socket", "-f", os.devnull]
         program = shlex.join(["env", *(f"{name}={value}" for name, value in env.items()), *command])
         line = f'cd {shlex.quote(str(directory))}; {program}; echo "[status $?]"; exec sleep 1000'
         self._run("new-session", "-d", "-x", "100", "-y", "40", "sh", "-c", line)
-        self._run("set-option", "-g", "history-limit", "10000")
 
     def __enter__(self) -> Screen:
         return self
 
     def __exit__(self, *error: object) -> None:
         self._run("kill-server")
+        self._place.cleanup()
 
     def _run(self, *arguments: str) -> str:
         done = subprocess.run([*self._tmux, *arguments], capture_output=True, text=True, timeout=PATIENCE, check=True)
