@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
@@ -22,9 +22,6 @@ from prompt_toolkit.lexers import Lexer, PygmentsLexer
 
 from kernel_exec.errors import KernelExecError
 from kernel_exec.results import Completions, Inspection
-
-if TYPE_CHECKING:
-    from prompt_toolkit.key_binding.key_bindings import NotImplementedOrNone
 
 Indent = Callable[[str], int | None]
 """How far the line below a cell's text is indented, in spaces; None when the cell is complete."""
@@ -108,7 +105,10 @@ def python_indent(text: str) -> int | None:
 
     if text.startswith("%%") and text.endswith("\n"):  # an empty line ends the cell of a magic
         return None
-    state, indent = TransformerManager().check_complete(text)
+    try:
+        state, indent = TransformerManager().check_complete(text)
+    except (RecursionError, MemoryError):  # too deep for a compiler; the kernel's will say so
+        return None
     return (indent or 0) if state == "incomplete" else None
 
 
@@ -137,7 +137,7 @@ def key_bindings(indent: Indent) -> KeyBindings:
         return not get_app().current_buffer.document.current_line_before_cursor.strip()
 
     @keys.add("enter", filter=editing & ~completion_is_selected)
-    def _(event: KeyPressEvent) -> NotImplementedOrNone:
+    def _(event: KeyPressEvent) -> None:
         """Run a complete cell; go on with another."""
         buffer = event.current_buffer
         spaces = indent(buffer.text) if buffer.document.is_cursor_at_the_end or _rest_is_blank(buffer.document) else 0
@@ -145,25 +145,21 @@ def key_bindings(indent: Indent) -> KeyBindings:
             buffer.validate_and_handle()
         else:
             buffer.insert_text("\n" + " " * spaces)
-        return None
 
     @keys.add("enter", filter=editing & completion_is_selected)
-    def _(event: KeyPressEvent) -> NotImplementedOrNone:
+    def _(event: KeyPressEvent) -> None:
         """Take the chosen completion."""
         event.current_buffer.complete_state = None
-        return None
 
     @keys.add("escape", "enter", filter=editing)
-    def _(event: KeyPressEvent) -> NotImplementedOrNone:
+    def _(event: KeyPressEvent) -> None:
         """Start a line, whatever the cell is."""
         event.current_buffer.newline()
-        return None
 
     @keys.add("tab", filter=editing & at_line_start & ~has_completions)
-    def _(event: KeyPressEvent) -> NotImplementedOrNone:
+    def _(event: KeyPressEvent) -> None:
         """Indent, where there is nothing to complete."""
         event.current_buffer.insert_text(" " * INDENT)
-        return None
 
     return keys
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.history import InMemoryHistory
@@ -138,6 +138,18 @@ def test_leaving() -> None:
 )
 def test_python_is_complete_or_not(text: str, indent: int | None) -> None:
     assert python_indent(text) == indent
+
+
+@given(
+    st.lists(
+        st.sampled_from([*"()'\\\n%!?@#:{} \0\r\x0c", '"""', "if x:", "f'{", "0777", "await ", "\ud800"]), max_size=9
+    )
+)
+@example(["x=", *["1+"] * 20_000, "1"])
+@example(["("] * 100_000)
+def test_no_code_is_an_error_at_the_prompt(parts: list[str]) -> None:
+    indent = python_indent("".join(parts))
+    assert indent is None or indent >= 0
 
 
 def test_the_history_is_a_file_of_its_owner(tmp_path: Path) -> None:
