@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prompt_toolkit.application import create_app_session
 from prompt_toolkit.history import InMemoryHistory
@@ -98,6 +98,7 @@ def test_completions_replace_what_they_complete() -> None:
     assert [(one.text, one.start_position) for one in found] == [("alpha", -2)]
 
 
+@settings(deadline=None)
 @given(st.integers(), st.integers(), st.integers(0, 10), st.lists(st.text(), max_size=5))
 def test_no_completion_harms_the_editor(start: int, end: int, cursor: int, matches: list[str]) -> None:
     for one in completions_of(Completions(tuple(matches), start, end), cursor):
@@ -140,6 +141,7 @@ def test_python_is_complete_or_not(text: str, indent: int | None) -> None:
     assert python_indent(text) == indent
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from([*"()'\\\n%!?@#:{} \0\r\x0c", '"""', "if x:", "f'{", "0777", "await ", "\ud800"]), max_size=9

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import rich.console
 import textual_image.renderable
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image as Pictures
 
@@ -35,6 +35,7 @@ pieces = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(pieces, max_size=30))
 @example(["\x1b[3", "1m"])
 @example(["\x1b]0;a", "b\x1b", "\\c"])
@@ -46,6 +47,7 @@ def test_no_output_can_drive_the_terminal(parts: list[str]) -> None:
     assert HARMLESS.sub("", tamer.end()) == ""
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_plain_text_stays(text: str) -> None:
     plain = "".join(c for c in text if unicodedata.category(c) != "Cc" or c in "\n\r\t\b")
@@ -132,6 +134,7 @@ def test_a_table_cannot_drive_the_terminal() -> None:
     assert "[link=http://x]" in told
 
 
+@settings(deadline=None)
 @given(st.text(alphabet='<>/="& abtdhrspn1', max_size=80))
 def test_no_html_is_an_error(html: str) -> None:
     for text in (html, f'<table class="dataframe">{html}</table>', f'<table class="dataframe"><tr><th>a{html}'):
@@ -268,6 +271,7 @@ def test_pictures_of_all_modes_can_be_drawn(mode: str, name: str) -> None:
     assert picture is not None or mode == "I;16"
 
 
+@settings(deadline=None)
 @given(st.integers(0, 80), st.binary(max_size=8))
 def test_no_broken_picture_is_an_error(at: int, junk: bytes) -> None:
     data = png((4, 4))
