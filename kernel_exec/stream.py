@@ -40,6 +40,13 @@ class Stream:
                 await returned
         return await self._execution.result()
 
+    async def cancel(self, *, kill: bool = False) -> None:
+        """Have the cell interrupted, and its kernel killed when it does not obey, or (`kill`) at once.
+
+        What it still puts out, and its result, come out of the iterator as ever.
+        """
+        self._execution.stop.request("cancel", kill=kill)
+
     async def aclose(self) -> None:
         """Interrupt the cell if it has not ended, and wait for its end; idempotent.
 

@@ -92,6 +92,14 @@ class Stream:
             raise StopIteration
         return item
 
+    def cancel(self, *, kill: bool = False) -> None:
+        """Have the cell interrupted, and its kernel killed when it does not obey, or (`kill`) at once.
+
+        From another thread than the one that iterates. What the cell still puts out, and its result, come out of the
+        iterator as ever.
+        """
+        self._executor._portal.call(lambda: self._core.cancel(kill=kill))
+
     def close(self) -> None:
         """Interrupt the cell if it has not ended, and wait for its end; idempotent."""
         if not self._core.over:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 
-from kernel_exec.cli.arguments import INTERRUPTED, parse
+from kernel_exec.cli.arguments import INTERRUPTED, Arguments, ConsoleArguments, DoctorArguments, parse
 from kernel_exec.cli.streams import OutputLost, lose_streams, mend_streams
 
 
@@ -19,11 +19,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         mend_streams()
         # Whoever ends this process politely gets what Ctrl-C gives: the cell interrupted, the recording finished.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        options = parse(arguments)
-        from kernel_exec.cli.run import run  # takes a while, and --help does not need it
-
-        return run(options)
+        return _perform(parse(arguments))
     except OutputLost as error:
         return lose_streams(error)
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _perform(options: Arguments) -> int:
+    """Do what was asked for. What that needs is imported here, since it takes a while and --help does not need it."""
+    match options:
+        case DoctorArguments():
+            from kernel_exec.cli.doctor import doctor
+
+            return doctor(options)
+        case ConsoleArguments():
+            from kernel_exec.cli.console import console
+
+            return console(options)
+        case _:
+            from kernel_exec.cli.run import run
+
+            return run(options)

@@ -35,6 +35,16 @@ exit status:
 With --keep-going it is that of the first cell that failed.
 """
 
+_CONSOLE = """\
+A prompt to a live kernel: what is typed runs in it and is recorded as a notebook. Tab completes, `name?` explains,
+Ctrl-C interrupts the running cell (twice: kills the kernel), Ctrl-D or `exit` leaves. For programs there is `run`.
+"""
+
+_DOCTOR = f"""\
+Say what works on this machine, and what to do where something does not. The exit status is {OK} when kernels can be
+started and used, and {CANNOT} when not.
+"""
+
 _RUN = """\
 Run the cells of FILE in one live kernel and record them as a notebook. Output is shown as it comes; the run stops at
 the first cell that fails, unless the cell is tagged `raises-exception`. What an older notebook of that name held is
@@ -71,9 +81,45 @@ class RunArguments:
     keep_going: bool
 
 
-def parse(arguments: Sequence[str] | None) -> RunArguments:
+@dataclass(frozen=True, slots=True)
+class ConsoleArguments:
+    """What `kernel-exec console` was asked for.
+
+    Attributes:
+        timeout: seconds that each cell may run; None for no bound.
+        notebook: the recording; None for the default.
+        workdir: where the kernel runs.
+        kernel: name of the kernelspec; None for python3.
+    """
+
+    timeout: float | None
+    notebook: Path | None
+    workdir: Path
+    kernel: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorArguments:
+    """What `kernel-exec doctor` was asked for.
+
+    Attributes:
+        json: print one JSON document instead of lines.
+    """
+
+    json: bool
+
+
+Arguments = RunArguments | ConsoleArguments | DoctorArguments
+
+
+def parse(arguments: Sequence[str] | None) -> Arguments:
     """Return what the command line asks for; ends the process for --help, and with status 2 where it is wrong."""
     options = _parser().parse_args(arguments)
+    found: Arguments = options.make(options)
+    return found
+
+
+def _run_arguments(options: argparse.Namespace) -> RunArguments:
     return RunArguments(
         file=options.file,
         parameters=dict(options.param),
@@ -83,6 +129,12 @@ def parse(arguments: Sequence[str] | None) -> RunArguments:
         kernel=options.kernel,
         json=options.json,
         keep_going=options.keep_going,
+    )
+
+
+def _console_arguments(options: argparse.Namespace) -> ConsoleArguments:
+    return ConsoleArguments(
+        timeout=options.timeout, notebook=options.notebook, workdir=options.workdir, kernel=options.kernel
     )
 
 
@@ -102,19 +154,35 @@ def _parser() -> argparse.ArgumentParser:
         "file", metavar="FILE", help="a .py file with `# %%%%` cells, an .ipynb file, or - for standard input"
     )
     run.add_argument("-p", "--param", metavar="NAME=VALUE", type=_parameter, action="append", default=[], help=_PARAM)
-    run.add_argument(
-        "--timeout", metavar="SECONDS", type=_seconds, help="how long each cell may run (default: as long as it takes)"
-    )
-    run.add_argument(
-        "--notebook", metavar="PATH", type=Path, help="where to record (default: session.ipynb in the work directory)"
-    )
-    run.add_argument(
-        "--workdir", metavar="DIR", type=Path, default=Path(), help="where the code runs (default: this directory)"
-    )
-    run.add_argument("--kernel", metavar="NAME", help="the kernelspec (default: the notebook's own, or python3)")
+    _add_session(run, default_kernel="the notebook's own, or python3")
     run.add_argument("--json", action="store_true", help="print one JSON document with all results, and nothing else")
     run.add_argument("--keep-going", action="store_true", help="go on behind cells that fail")
+    run.set_defaults(make=_run_arguments)
+    console = commands.add_parser(
+        "console", help="a prompt to a live kernel, recorded", description=_CONSOLE, allow_abbrev=False
+    )
+    _add_session(console, default_kernel="python3")
+    console.set_defaults(make=_console_arguments)
+    doctor = commands.add_parser(
+        "doctor", help="say what works on this machine", description=_DOCTOR, allow_abbrev=False
+    )
+    doctor.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
+    doctor.set_defaults(make=lambda options: DoctorArguments(options.json))
     return parser
+
+
+def _add_session(command: argparse.ArgumentParser, *, default_kernel: str) -> None:
+    """Add the options of the session that a command makes."""
+    command.add_argument(
+        "--timeout", metavar="SECONDS", type=_seconds, help="how long each cell may run (default: as long as it takes)"
+    )
+    command.add_argument(
+        "--notebook", metavar="PATH", type=Path, help="where to record (default: session.ipynb in the work directory)"
+    )
+    command.add_argument(
+        "--workdir", metavar="DIR", type=Path, default=Path(), help="where the code runs (default: this directory)"
+    )
+    command.add_argument("--kernel", metavar="NAME", help=f"the kernelspec (default: {default_kernel})")
 
 
 def _parameter(text: str) -> tuple[str, Any]:

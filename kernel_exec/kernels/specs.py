@@ -23,9 +23,7 @@ def find_kernel_spec(name: str) -> KernelSpec:
     Raises:
         UnknownKernel: there is none, or it cannot be read.
     """
-    # The directories are given because the manager would import all of IPython to find the last one.
-    manager = KernelSpecManager(kernel_dirs=_kernel_directories(), ensure_native_kernel=False)
-    found = manager.find_kernel_specs()
+    found = installed_kernels()
     if name.lower() in found:
         try:
             return KernelSpec.from_resource_dir(found[name.lower()])
@@ -38,6 +36,13 @@ def find_kernel_spec(name: str) -> KernelSpec:
         f"no kernel is named {name!r}; installed: {names}. `jupyter kernelspec list` shows where they lie, "
         f"`python -m ipykernel install --user --name {name}` installs one for the Python that runs it"
     )
+
+
+def installed_kernels() -> dict[str, str]:
+    """Return the directories of all installed kernelspecs, by name."""
+    # The directories are given because the manager would import all of IPython to find the last one.
+    manager = KernelSpecManager(kernel_dirs=_kernel_directories(), ensure_native_kernel=False)
+    return dict(manager.find_kernel_specs())
 
 
 def kernel_command(spec: KernelSpec, connection_file: str) -> list[str]:

@@ -17,7 +17,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-COMMAND = [sys.executable, "-m", "kernel_exec.cli", "run"]
+PROGRAM = [sys.executable, "-m", "kernel_exec.cli"]
+COMMAND = [*PROGRAM, "run"]
 PATIENCE = 60.0
 """Seconds after which a command that should have ended, or said something, is stuck."""
 
@@ -69,11 +70,11 @@ def run(tmp_path: Path) -> Runs:
 class Terminal:
     """The command on a terminal of its own, as its foreground process."""
 
-    def __init__(self, directory: Path, arguments: Sequence[str]) -> None:
+    def __init__(self, directory: Path, arguments: Sequence[str], command: Sequence[str] = COMMAND) -> None:
         self.pid, self._fd = pty.fork()
         if self.pid == 0:
             os.chdir(directory)
-            os.execv(COMMAND[0], [*COMMAND, *arguments])
+            os.execv(command[0], [*command, *arguments])
         self.text = ""
         self._ended = False
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from kernel_exec import AsyncExecutor, Execution, Executor, ExecutorClosed, KernelExecError
+from kernel_exec import AsyncExecutor, Execution, ExecutionResult, Executor, ExecutorClosed, KernelExecError
 from kernel_exec import sync as facade
 from kernel_exec.stream import Stream
 from tests.executor.looks import children, code_cells, descriptors, python_threads, tasks, wait_until
@@ -148,6 +148,31 @@ def test_a_stream_left_early_interrupts_its_cell(ex: Executor) -> None:
         next(stream)
     gc.collect()
     assert ex.execute("kept", timeout=20).text == "14"
+
+
+def test_a_stream_cancelled_goes_on_to_its_result(ex: Executor) -> None:
+    code = "try:\n    print('on')\n    while True: pass\nfinally: print('cleaned up')"
+    with ex.stream(code) as stream:
+        assert next(stream)["text"] == "on\n"  # type: ignore[index]
+        stream.cancel()
+        *outputs, result = stream
+    assert "cleaned up\n" in [output.get("text") for output in outputs]  # type: ignore[union-attr]
+    assert isinstance(result, ExecutionResult)
+    assert (result.status, result.state_preserved, result.steps) == ("interrupted", True, ("interrupt",))
+    stream.cancel()
+    assert ex.execute("6 * 7").text == "42"
+
+
+def test_a_stream_cancelled_from_another_thread_may_kill(fresh: Callable[..., Executor]) -> None:
+    with fresh().stream("print('on')\nwhile True: pass") as stream:
+        next(stream)
+        thread = threading.Thread(target=stream.cancel, kwargs={"kill": True})
+        thread.start()
+        *_, result = stream
+        thread.join()
+    assert isinstance(result, ExecutionResult)
+    assert (result.status, result.state_preserved) == ("interrupted", False)
+    assert "kill" in result.steps
 
 
 def test_closed_while_its_kernel_starts(tmp_path: Path) -> None:
