@@ -20,7 +20,7 @@ from kernel_exec.callbacks import ask, check_callbacks
 from kernel_exec.errors import ExecutorClosed, RecordingError
 from kernel_exec.execution import Execution, OnInput, OnOutput
 from kernel_exec.home import Home
-from kernel_exec.kernels.host import HostKernel, checked_kernel
+from kernel_exec.kernels.host import HostKernel, check_limits, checked_kernel
 from kernel_exec.outcome import Verdict
 from kernel_exec.pictures import images_of
 from kernel_exec.recording import checked_cell, language_info, markdown_cell, raw_cell
@@ -29,10 +29,12 @@ from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe
 from kernel_exec.session import Ending, Session
 from kernel_exec.settings import (
     DEFAULT,
+    Limits,
     PathLike,
     Timeout,
     checked_attachments,
     checked_json,
+    checked_limits,
     checked_settings,
     checked_text,
     checked_timeout,
@@ -59,6 +61,7 @@ class AsyncExecutor:
             that is there already is kept under another name.
         timeout: seconds that a cell may run, unless its call says otherwise; None for no bound.
         lifetime: seconds that the session may last; then it is closed. None for no bound.
+        limits: what a session may use; None for `Limits()`. One that this kind of kernel cannot enforce is refused.
         name: a name for people, in the recording.
 
     Raises:
@@ -73,9 +76,12 @@ class AsyncExecutor:
         notebook: PathLike | Literal[False] | None = None,
         timeout: float | None = 60.0,
         lifetime: float | None = None,
+        limits: Limits | None = None,
         name: str | None = None,
     ) -> None:
         self._kernel = checked_kernel(kernel)
+        self._limits = checked_limits(limits)
+        check_limits(self._limits)
         self._settings = checked_settings(workdir, notebook, timeout, lifetime, name)
         self._home = Home(self._settings)
         self._worker = Worker()
@@ -85,7 +91,14 @@ class AsyncExecutor:
         self._turn = asyncio.Lock()
         self._widgets = Widgets()
         self._kernels = Succession(
-            partial(Session.start, self._kernel, home=self._home, widgets=self._widgets, on_event=self._happened)
+            partial(
+                Session.start,
+                self._kernel,
+                limits=self._limits,
+                home=self._home,
+                widgets=self._widgets,
+                on_event=self._happened,
+            )
         )
         self._metadata: dict[str, Any] = {}
         self._opened = False
@@ -355,7 +368,9 @@ class AsyncExecutor:
             duration=duration,
             cpu_seconds=cpu,
             peak_memory=peak,
-            notes=tuple(note for note in (*cell.notes(), picture_trouble, trouble) if note),
+            notes=tuple(
+                note for note in (*cell.notes(), outcome.memory_note(verdict, ending), picture_trouble, trouble) if note
+            ),
             truncated=cell.outputs.truncated,
             attempts=int(cell.started),
             cell_id=cell.cell_id,

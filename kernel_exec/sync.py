@@ -18,7 +18,7 @@ from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.portal import Portal
 from kernel_exec.results import ExecutionResult, Output
-from kernel_exec.settings import DEFAULT, PathLike, Timeout
+from kernel_exec.settings import DEFAULT, Limits, PathLike, Timeout
 from kernel_exec.stream import Stream as AsyncStream
 
 
@@ -121,10 +121,17 @@ class Executor:
         notebook: PathLike | Literal[False] | None = None,
         timeout: float | None = 60.0,
         lifetime: float | None = None,
+        limits: Limits | None = None,
         name: str | None = None,
     ) -> None:
         self._core = AsyncExecutor(
-            kernel, workdir=workdir, notebook=notebook, timeout=timeout, lifetime=lifetime, name=name
+            kernel,
+            workdir=workdir,
+            notebook=notebook,
+            timeout=timeout,
+            lifetime=lifetime,
+            limits=limits,
+            name=name,
         )
         self._portal = Portal()
         self._abandoned = weakref.finalize(self, _abandon, self._core, self._portal, os.getpid())

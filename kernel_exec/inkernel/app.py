@@ -28,6 +28,7 @@ from traitlets import DottedObjectName, Type  # noqa: E402
 from .guards import Guards, keep_context_in_threads  # noqa: E402
 from .interrupts import Interrupts  # noqa: E402
 from .outstream import OutStream  # noqa: E402
+from .reserve import Reserve  # noqa: E402
 from .spool import Spool  # noqa: E402
 from .text import sendable_packer  # noqa: E402
 
@@ -51,6 +52,8 @@ class ZMQInteractiveShell(_Shell):
 
     def showtraceback(self, *args: Any, **kwargs: Any) -> None:
         """Show the error of a cell; in a forked child, end it with its error."""
+        if isinstance(sys.exc_info()[1], MemoryError):
+            self.kernel.reserve.give()
         if self.kernel.guards.is_child():
             error = sys.exc_info()[1]
             status = error.code if isinstance(error, SystemExit) else 1
@@ -72,6 +75,7 @@ class Kernel(IPythonKernel):
     def __init__(self, **kwargs: Any) -> None:
         self.guards = Guards()
         self.interrupts = Interrupts()
+        self.reserve = Reserve()
         super().__init__(**kwargs)
 
     def pre_handler_hook(self) -> None:
@@ -88,6 +92,7 @@ class Kernel(IPythonKernel):
             if parent["header"]["msg_type"] == "execute_request":
                 self.spool.begin(parent["header"]["msg_id"])
                 self.interrupts.expect()
+                self.reserve.take()
             self.guards.set_parent(parent)
         super().set_parent(ident, parent, channel)
 
