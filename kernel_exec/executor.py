@@ -21,7 +21,7 @@ from kernel_exec.errors import ExecutorClosed, KernelDiedError, RecordingError
 from kernel_exec.execution import Execution, OnInput, OnOutput
 from kernel_exec.home import Home
 from kernel_exec.keepsakes import checked_key, checked_name, keep
-from kernel_exec.kernels.host import HostKernel, checked_kernel
+from kernel_exec.kernels.host import HostKernel, check_limits, checked_kernel
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT, Questions
 from kernel_exec.recording import checked_cell, language_info, markdown_cell, raw_cell
 from kernel_exec.report import Reporter, result_of
@@ -67,7 +67,8 @@ class AsyncExecutor:
             that is there already is kept under another name.
         timeout: seconds that a cell may run, unless its call says otherwise; None for no bound.
         lifetime: seconds that the session may last; then it is closed. None for no bound.
-        limits: how much output, memory and so on its cells may take; None for `Limits()`.
+        limits: how much output, memory and so on its cells may take; None for `Limits()`. One that this kind of
+            kernel cannot enforce is refused.
         name: a name for people, in the recording.
 
     Raises:
@@ -87,6 +88,7 @@ class AsyncExecutor:
     ) -> None:
         self._kernel = checked_kernel(kernel)
         self._limits = checked_limits(limits)
+        check_limits(self._limits)
         self._settings = checked_settings(workdir, notebook, timeout, lifetime, name)
         self._home = Home(self._settings)
         self._worker = Worker()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kernel_exec.execution import Stop
-from kernel_exec.kernels.kernel import Death
-from kernel_exec.results import ErrorInfo, Output, Status
+from kernel_exec.kernels.kernel import Death, megabytes
+from kernel_exec.results import OUT_OF_MEMORY, ErrorInfo, Output, Status
 from kernel_exec.session import Ending
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.terminal import strip_ansi
@@ -41,15 +41,24 @@ class Verdict:
 
 def verdict_of(cell: Cell, ending: Ending, stop: Stop, *, interrupted: bool) -> Verdict:
     """Judge a cell that was sent to the kernel."""
+    if ending.death is not None and ending.death.oom and cell.started:
+        return died(ending.death, (*ending.steps, "restart"))
     lost = ending.death is not None or "kill" in ending.steps
     steps = (*ending.steps, "restart") if lost else ending.steps
     if ending.steps and stop.reason is not None:
         return _stopped(cell, stop, steps, lost=lost)
     if ending.death is not None:
         return died(_last_act(cell, ending.death), steps) if cell.started else found_dead(ending.death)
+    if ending.steps and cell.reply_status != "ok":
+        return _told("interrupted", ErrorInfo(OUT_OF_MEMORY, f"{_held(ending)}; {_KEPT}", _trace(cell)), steps=steps)
+    return _answered(cell, steps, interrupted=interrupted)
+
+
+def _answered(cell: Cell, steps: tuple[str, ...], *, interrupted: bool) -> Verdict:
+    """Judge a cell that nobody but perhaps the caller has stopped, by what the kernel says of it."""
     error = _error_of(cell)
     if cell.reply_status == "ok":
-        return Verdict("ok")
+        return Verdict("ok", steps=steps)
     if cell.reply_status == "aborted":
         return _told(
             "aborted",
@@ -60,17 +69,24 @@ def verdict_of(cell: Cell, ending: Ending, stop: Stop, *, interrupted: bool) -> 
     return Verdict("error", error)
 
 
-def died(reason: str, steps: tuple[str, ...]) -> Verdict:
+def died(death: Death, steps: tuple[str, ...]) -> Verdict:
     """The verdict on a cell whose kernel died under it."""
-    return _told(
-        "died", ErrorInfo("KernelDiedError", f"the kernel died: {reason}; {_LOST}"), preserved=False, steps=steps
-    )
+    error = ErrorInfo(_name_of(death), f"the kernel died: {death.reason}; {_LOST}")
+    return _told("died", error, preserved=False, steps=steps)
 
 
 def found_dead(death: Death) -> Verdict:
     """The verdict on a cell that was not run, because its kernel had died before."""
     message = f"the kernel had died since the last cell: {death.reason}; the code was not run; {_LOST}"
-    return _told("died", ErrorInfo("KernelDiedError", message), preserved=False, steps=("restart",))
+    return _told("died", ErrorInfo(_name_of(death), message), preserved=False, steps=("restart",))
+
+
+def memory_note(verdict: Verdict, ending: Ending) -> str | None:
+    """What to say of a cell that was refused memory, or was stopped for too much and yet ended well."""
+    refused = verdict.error is not None and verdict.error.name == "MemoryError" and ending.memory is not None
+    if refused or (verdict.status == "ok" and "interrupt" in verdict.steps):
+        return f"{_held(ending)}; state is kept, and what is not needed any more can be deleted"
+    return None
 
 
 def never_ran(stop: Stop) -> Verdict:
@@ -104,8 +120,20 @@ def _told(status: Status, error: ErrorInfo, *, preserved: bool = True, steps: tu
     return Verdict(status, error, preserved, steps, (error_output(error),))
 
 
-def _last_act(cell: Cell, death: Death) -> str:
-    return "the code asked it to exit" if cell.asks_exit else death.reason
+def _last_act(cell: Cell, death: Death) -> Death:
+    return replace(death, reason="the code asked it to exit") if cell.asks_exit else death
+
+
+def _name_of(death: Death) -> str:
+    return OUT_OF_MEMORY if death.oom else "KernelDiedError"
+
+
+def _held(ending: Ending) -> str:
+    peak = ending.resources()[1] or 0
+    return (
+        f"the kernel and its processes held up to {megabytes(peak)} ({peak} bytes), and limits.memory is "
+        f"{megabytes(ending.memory or 0)} ({ending.memory} bytes)"
+    )
 
 
 def _error_of(cell: Cell) -> ErrorInfo:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kernel_exec.home import Home
-from kernel_exec.outcome import Verdict
+from kernel_exec.outcome import Verdict, memory_note
 from kernel_exec.pictures import images_of
 from kernel_exec.results import ExecutionResult, Output
 from kernel_exec.scribe import Entry, Scribe
@@ -56,7 +56,13 @@ class Reporter:
             "steps": list(verdict.steps),
         }
         unwritten = await self._scribe.write(Entry(cell, {"kernel_exec": facts}, verdict.extra))
-        notes = (*notes_of(cell.outputs.cuts, self._limits), *spill.notes(), trouble, unwritten)
+        notes = (
+            *notes_of(cell.outputs.cuts, self._limits),
+            *spill.notes(),
+            memory_note(verdict, ending),
+            trouble,
+            unwritten,
+        )
         return result_of(
             verdict,
             stdout=cell.outputs.stream("stdout"),

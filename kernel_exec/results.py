@@ -11,11 +11,13 @@ from kernel_exec.errors import ExecutionFailed, ExecutionInterrupted, ExecutionT
 Status = Literal["ok", "error", "timeout", "interrupted", "died", "aborted"]
 Output = dict[str, Any]
 
+OUT_OF_MEMORY = "MemoryLimitExceeded"
+"""Name of the error of a cell that was ended because of `Limits.memory`."""
+
 _EXCEPTIONS: dict[str, type[ExecutionFailed]] = {
     "timeout": ExecutionTimeout,
     "interrupted": ExecutionInterrupted,
     "aborted": ExecutionInterrupted,
-    "died": KernelDiedError,
 }
 
 
@@ -201,6 +203,8 @@ class ExecutionResult:
         message = str(self.error) if self.error else f"the cell ended with status {self.status!r}"
         if self.status == "error" and self.error and self.error.traceback:
             message = "\n".join((message, *self.error.traceback))
+        if self.status == "died":
+            raise KernelDiedError(message, self, oom=self.error is not None and self.error.name == OUT_OF_MEMORY)
         raise _EXCEPTIONS.get(self.status, ExecutionFailed)(message, self)
 
     def __repr__(self) -> str:

@@ -44,25 +44,30 @@ class Ending:
         death: how the kernel died, when it did.
         before: the kernel's use of resources before the cell, when known.
         after: the same after it.
+        memory: the limit on its memory and that of its processes, in bytes; None for none.
+        held: the most bytes of it that were seen; 0 without a limit.
     """
 
     steps: tuple[str, ...]
     death: Death | None
     before: Usage | None
     after: Usage | None
+    memory: int | None = None
+    held: int = 0
 
     def resources(self) -> tuple[float | None, int | None]:
         """CPU seconds of the cell and its peak of memory in bytes, as far as they are known."""
         if self.before is None or self.after is None:
-            return None, None
+            return None, self.held or None
         return max(0.0, self.after.cpu_seconds - self.before.cpu_seconds), self.after.peak_memory
 
 
 class Session:
     """A running kernel and the conversation with it. Made by `Session.start`."""
 
-    def __init__(self, kernel: Kernel, widgets: Widgets, on_event: Callable[[Event], None]) -> None:
+    def __init__(self, kernel: Kernel, limits: Limits, widgets: Widgets, on_event: Callable[[Event], None]) -> None:
         self.kernel = kernel
+        self._limits = limits
         self.info: dict[str, Any] = {}
         self.interrupted = False
         self.refused: dict[str, int] = {}
@@ -107,7 +112,7 @@ class Session:
             settings, cwd=home.workdir, limits=limits, cleanup=home.cleanup, prepare=home.make, deadline=deadline
         )
         try:
-            session = cls(kernel, widgets, on_event)
+            session = cls(kernel, limits, widgets, on_event)
             await session._ready(deadline)
         except BaseException:
             await kernel.stop(grace=0)
@@ -150,16 +155,14 @@ class Session:
         )
         execution.stop.arm(last)
         try:
-            steps = await self._end(execution, self._finished)
+            steps = await self._within_memory(execution, self._finished)
+            steps = await self._end(execution, self._finished, steps)
         finally:
             execution.stop.disarm()
         after = self.kernel.usage()
-        # A kernel that dies right after a cell that ended well is found dead by the next call, like any other.
-        cell = execution.cell
-        lost = self.died.done() and not (cell and cell.finished and not cell.asks_exit)
-        death = await self.bury() if lost else None
+        death = await self.bury() if self._lost(execution.cell) else None
         self._running = self._finished = None
-        return Ending(steps, death, before, after)
+        return Ending(steps, death, before, after, self._limits.memory, self.kernel.seen_peak)
 
     async def interrupt(self) -> None:
         """Interrupt the running cell; nothing happens when there is none."""
@@ -255,11 +258,30 @@ class Session:
         self._conversation.begin(cell)
         began(cell)
 
-    async def _end(self, execution: Execution, finished: asyncio.Future[None]) -> tuple[str, ...]:
-        """Wait for the end of the cell, and bring it about when it must end; return the steps taken."""
+    async def _within_memory(self, execution: Execution, finished: asyncio.Future[None]) -> tuple[str, ...]:
+        """Wait until the cell has ended or must end; interrupt it when too much memory is held. Return the steps.
+
+        The kill is the supervisor's, which needs nobody for it. When too much is held at the end of the cell, the
+        result waits for what comes of it.
+        """
         steps: tuple[str, ...] = ()
+        over = (finished, self.died, execution.stop.wanted)
+        while True:
+            await asyncio.wait((*over, self.kernel.over_memory), return_when=asyncio.FIRST_COMPLETED)
+            if _any_done(over):
+                break
+            steps = ("interrupt",)
+            await self._interrupt_and_wait((*over, self.kernel.under_memory), execution.stop.kill_wanted)
+        if self.kernel.over_memory.done():
+            settled = (self.kernel.under_memory, self.died, execution.stop.wanted)
+            await asyncio.wait(settled, timeout=2 * GRACE, return_when=asyncio.FIRST_COMPLETED)
+        return (*steps, "kill") if self.kernel.outgrown else steps
+
+    async def _end(
+        self, execution: Execution, finished: asyncio.Future[None], steps: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Bring about the end of the cell where it must end; return the steps taken with those before."""
         over = (finished, self.died)
-        await asyncio.wait((*over, execution.stop.wanted), return_when=asyncio.FIRST_COMPLETED)
         if not _any_done(over) and not execution.stop.kill:
             steps = ("interrupt",)
             await self._interrupt_and_wait(over, execution.stop.kill_wanted)
@@ -276,6 +298,14 @@ class Session:
             done, _ = await asyncio.wait((*over, hurry), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if done:
                 return
+
+    def _lost(self, cell: Cell | None) -> bool:
+        """Whether the cell took the kernel with it."""
+        if not self.died.done():
+            return False
+        # A kernel that dies right after a cell that ended well is found dead by the next call, like any other.
+        ended_well = cell is not None and cell.finished and not cell.asks_exit
+        return not ended_well or self.died.result().oom
 
     async def _exit(self) -> None:
         """The code asked the kernel to end: it has answered, and ends a moment later."""

@@ -30,6 +30,7 @@ from .guards import Guards, keep_context_in_threads  # noqa: E402
 from .inspector import Inspector  # noqa: E402
 from .interrupts import Interrupts  # noqa: E402
 from .outstream import OutStream, quiet  # noqa: E402
+from .reserve import Reserve  # noqa: E402
 from .spool import Spool  # noqa: E402
 from .text import sendable_packer  # noqa: E402
 
@@ -53,6 +54,8 @@ class ZMQInteractiveShell(_Shell):
 
     def showtraceback(self, *args: Any, **kwargs: Any) -> None:
         """Show the error of a cell; in a forked child, end it with its error."""
+        if isinstance(sys.exc_info()[1], MemoryError):
+            self.kernel.reserve.give()
         if self.kernel.guards.is_child():
             error = sys.exc_info()[1]
             status = error.code if isinstance(error, SystemExit) else 1
@@ -77,6 +80,7 @@ class Kernel(IPythonKernel):
         self.guards = Guards()
         self.interrupts = Interrupts()
         self.inspector = Inspector(self)
+        self.reserve = Reserve()
         super().__init__(**kwargs)
 
     def pre_handler_hook(self) -> None:
@@ -96,6 +100,7 @@ class Kernel(IPythonKernel):
                     self.displays.begin()
                 self.spool.begin(parent["header"]["msg_id"])
                 self.interrupts.expect()
+                self.reserve.take()
             self.guards.set_parent(parent)
         super().set_parent(ident, parent, channel)
 

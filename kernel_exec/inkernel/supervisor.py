@@ -7,9 +7,10 @@ of the host may hold the channel open for ever).
 
 Run as `python -I -S supervisor.py HOST_PID PARENT_DIRECTORY...` with descriptor 0 the channel: one JSON object a line.
 
-    from the host: {"launch": {"argv", "env", "cwd", "drain"}}, {"signal": number}, {"cleanup": path}, {"forget": true},
-                   {"kill": true}, {"stop": seconds of grace}
+    from the host: {"launch": {"argv", "env", "cwd", "drain", "memory", "soft", "cpus"}}, {"signal": number},
+                   {"cleanup": path}, {"forget": true}, {"peak": null}, {"kill": true}, {"stop": seconds of grace}
     to the host:   {"directory": path}, {"started": pid}, {"signalled": number},
+                   {"memory": bytes held, "above": whether that is too much}, {"outgrown": true when it dies of that},
                    {"exited": wait status, "rest": [stdout, stderr]}, {"error": text}
 
 Only the standard library, and little of it: every import here delays every kernel.
@@ -31,6 +32,12 @@ CHANNEL = 0
 PATH_LIMIT = 92  # of 107 bytes for a socket; the rest is for names in the directory
 REST_LIMIT = 64 * 1024
 STREAMS = ("stdout", "stderr")
+
+STACK = 8 << 20  # what the system reserves for a thread, and what is hardly ever used of it
+THREADS = 8  # of the kernel itself
+GROWTH = 4 << 30  # bytes a second that nobody exceeds by much
+SOON, LATE = 0.05, 0.5  # seconds between two looks at the memory
+GRACE = 2.0  # seconds that too much memory may be held for
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -58,6 +65,7 @@ class Supervisor:
         self._received = b""
         self._stop_at: float | None = None
         self._host_gone = False
+        self._memory: MemoryWatch | None = None
         self._poll = select.poll()
         for descriptor in (CHANNEL, self._host, self._wake):
             self._poll.register(descriptor, select.POLLIN)
@@ -81,7 +89,9 @@ class Supervisor:
         return not self._kernel or time.monotonic() >= self._stop_at
 
     def _serve(self) -> None:
-        timeout = None if self._stop_at is None else max(0.0, self._stop_at - time.monotonic()) * 1000 + 1
+        times = [] if self._stop_at is None else [self._stop_at]
+        times += [] if self._memory is None else [self._memory.due]
+        timeout = max(0.0, min(times) - time.monotonic()) * 1000 + 1 if times else None
         for descriptor, _ in self._poll.poll(timeout):
             if descriptor == CHANNEL:
                 self._read_commands()
@@ -91,6 +101,9 @@ class Supervisor:
                 self._woken()
             else:
                 self._read_fifo(self._fifos.index(descriptor))
+        if self._memory is not None and self._memory.look():
+            _tell({"outgrown": True})
+            self._kill()
 
     def _woken(self) -> None:
         """Signals arrived: a child ended, or somebody wants the supervisor itself to end."""
@@ -98,17 +111,20 @@ class Supervisor:
             self._host_gone = True
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, used = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if not pid:
                 return
+            if pid == self._kernel and self._memory is not None:
+                self._memory.ended(used.ru_maxrss * 1024)
             self._reaped(pid, status)
 
     def _reaped(self, pid: int, status: int) -> None:
         if pid != self._kernel:
             return
         self._kernel = 0
+        self._memory = None
         self._end_all()  # its descendants end with it, before anybody hears of it
         for index in range(len(STREAMS)):
             self._read_fifo(index)
@@ -137,11 +153,17 @@ class Supervisor:
             if what["drain"]:
                 self._poll.register(fifo, select.POLLIN)
         try:
-            self._kernel = _spawn(what["argv"], what["env"], what["cwd"], self._directory)
+            self._kernel = _spawn(what, self._directory)
         except OSError as error:
             _tell({"error": f"{error.filename or what['argv'][0]}: {error.strerror}"})
         else:
             _tell({"started": self._kernel})
+            if what["memory"] is not None:
+                self._memory = MemoryWatch(self._kernel, what["memory"], soft=what["soft"])
+
+    def _do_peak(self, _: object) -> None:
+        if self._memory is not None:
+            self._memory.forget_peak()
 
     def _do_signal(self, number: int) -> None:
         if self._kernel:
@@ -201,7 +223,123 @@ class Supervisor:
                 del rest[:-REST_LIMIT]
 
 
-def _spawn(argv: list[str], env: dict[str, str], cwd: str, directory: str) -> int:
+class MemoryWatch:
+    """Looks at the memory of the kernel and of all that it started. Without a cgroup no event tells of it.
+
+    Args:
+        kernel: process id of the kernel.
+        limit: bytes that all of them together may hold.
+        soft: whether the kernel itself gets no more than that from the system, which its code can live with.
+    """
+
+    def __init__(self, kernel: int, limit: int, *, soft: bool) -> None:
+        self._kernel = kernel
+        self._limit = limit
+        self._soft = 0 if soft else None  # the bound that is in force
+        self._below: dict[int, bool] = {}  # of every process in the system, whether the kernel started it
+        self._peak = 0
+        self._above_since: float | None = None
+        self.due = time.monotonic()
+
+    def look(self) -> bool:
+        """Look when it is time to, and tell the host; return whether too much was held for too long."""
+        start = time.monotonic()
+        if start < self.due:
+            return False
+        self._bound()
+        used = self._used()
+        self._judge(used, start)
+        end = time.monotonic()
+        pause = min(max((self._limit - used) / GROWTH, SOON), LATE)
+        self.due = end + max(pause, 10 * (end - start))  # never more than a tenth of a processor
+        return self._above_since is not None and start - self._above_since > GRACE
+
+    def ended(self, most: int) -> None:
+        """The kernel has ended by itself; `most` is what it held in its life, also since the last look."""
+        _tell({"memory": max(most, self._peak), "above": False})
+
+    def forget_peak(self) -> None:
+        """Tell what is held from now on, not what was."""
+        self._peak = 0
+        self.due = time.monotonic()
+
+    def _judge(self, used: int, now: float) -> None:
+        above = used > self._limit
+        if used > self._peak or above != (self._above_since is not None):
+            self._peak = max(self._peak, used)
+            _tell({"memory": used, "above": above})
+        self._above_since = (self._above_since or now) if above else None
+
+    def _bound(self) -> None:
+        """Bound what the kernel gets. The system counts what is reserved for stacks as well: more with each thread."""
+        if self._soft is None:
+            return
+        soft = soft_bound(self._limit, _threads(self._kernel))
+        if soft != self._soft:
+            import resource
+
+            self._soft = soft
+            with contextlib.suppress(OSError):  # it has ended, or has taken other rights
+                resource.prlimit(self._kernel, resource.RLIMIT_DATA, (soft, resource.RLIM_INFINITY))
+
+    def _used(self) -> int:
+        """Return the bytes that they hold; what they share counts once, as far as that matters."""
+        pids = self._find()
+        used = sum(map(_resident, pids))
+        # Too much at first sight: forked children share most of it, and files that are mapped can be taken away.
+        if used > self._limit or (len(pids) > 1 and used > self._peak):
+            used = sum(map(_held, pids))
+        return used
+
+    def _find(self) -> list[int]:
+        """Return the process ids of the kernel and of all that it started."""
+        # Whether it did never changes: who loses his parent becomes a child of this process.
+        before, self._below = self._below, {}
+        me = os.getpid()
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+            self._below[pid] = before[pid] if pid in before else _descends(pid, me)
+        return [pid for pid, below in self._below.items() if below]
+
+
+def soft_bound(limit: int, threads: int) -> int:
+    """Return what a kernel may reserve so that it cannot hold more than `limit` bytes."""
+    return limit + max(threads - 1, THREADS) * STACK
+
+
+def _threads(pid: int) -> int:
+    return int((_stat(pid) or [b"0"] * 18)[17])
+
+
+def _resident(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 0
+
+
+def _held(pid: int) -> int:
+    """Return the share of a process in the memory that nobody can take away from it."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
+            lines = [line.split() for line in file.read().splitlines()[1:]]
+    except OSError:  # it has ended, or shows itself to nobody
+        return _resident(pid)
+    sizes = {line[0]: int(line[1]) * 1024 for line in lines}
+    if b"Pss_Anon:" in sizes:
+        return sizes[b"Pss_Anon:"] + sizes[b"Pss_Shmem:"]
+    return sizes.get(b"Pss:", 0)
+
+
+def _descends(pid: int, ancestor: int) -> bool:
+    while pid > 1:
+        pid = _parent_of(pid)
+        if pid == ancestor:
+            return True
+    return False
+
+
+def _spawn(launch: dict[str, Any], directory: str) -> int:
     """Start the kernel in a session of its own; return its process id.
 
     Raises:
@@ -211,7 +349,7 @@ def _spawn(argv: list[str], env: dict[str, str], cwd: str, directory: str) -> in
     parent = os.getpid()
     pid = os.fork()
     if not pid:
-        _become(argv, {**env, "JPY_PARENT_PID": str(parent)}, cwd, directory, parent, writer)
+        _become(launch, directory, parent, writer)
     os.close(writer)
     with open(reader, "rb") as pipe:
         failure = pipe.read()
@@ -222,9 +360,9 @@ def _spawn(argv: list[str], env: dict[str, str], cwd: str, directory: str) -> in
     return pid
 
 
-def _become(argv: list[str], env: dict[str, str], cwd: str, directory: str, parent: int, failure: int) -> NoReturn:
+def _become(launch: dict[str, Any], directory: str, parent: int, failure: int) -> NoReturn:
     """Turn this forked child into the kernel; what fails is written to `failure`."""
-    path = cwd
+    argv, path = launch["argv"], launch["cwd"]
     try:
         signal.set_wakeup_fd(-1)
         os.setsid()
@@ -234,16 +372,28 @@ def _become(argv: list[str], env: dict[str, str], cwd: str, directory: str, pare
             os._exit(1)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
-        os.chdir(cwd)
+        _limit(launch)
+        os.chdir(path)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for descriptor, name in enumerate(STREAMS, 1):
             os.dup2(os.open(os.path.join(directory, name), os.O_WRONLY), descriptor)
         path = argv[0]
-        os.execvpe(argv[0], argv, env)  # noqa: S606 - the kernelspec says what to run
+        os.execvpe(path, argv, {**launch["env"], "JPY_PARENT_PID": str(parent)})  # noqa: S606 - the kernelspec says what to run
     except OSError as error:
         os.write(failure, b"%d\0%s" % (error.errno or 0, os.fsencode(path)))
     finally:
         os._exit(1)
+
+
+def _limit(launch: dict[str, Any]) -> None:
+    """Put the limits in force that a process has from its start, and all its children with it."""
+    if launch["cpus"] is not None:
+        os.sched_setaffinity(0, launch["cpus"])
+    if launch["memory"] is not None and launch["soft"]:
+        import resource
+
+        soft = soft_bound(launch["memory"], THREADS)
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, resource.RLIM_INFINITY))
 
 
 def _children() -> list[int]:
@@ -257,11 +407,16 @@ def _children() -> list[int]:
 
 
 def _parent_of(pid: int) -> int:
+    return int((_stat(pid) or [b"", b"0"])[1])
+
+
+def _stat(pid: int) -> list[bytes]:
+    """Return what the system says of a process, from its state on; [] when it has ended."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[1])
+            return file.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
-        return 0
+        return []
 
 
 def _close_inherited() -> None:

@@ -7,6 +7,7 @@ The provisioner works below jupyter_client's managers as well (JupyterLab, nbcli
 from __future__ import annotations
 
 import os
+import random
 import signal
 import uuid
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from kernel_exec.errors import InvalidArgument, WrongType
 from kernel_exec.kernels.environment import kernel_environment
 from kernel_exec.kernels.link import SupervisorLink, marker
 from kernel_exec.kernels.specs import kernel_command, with_launcher
+from kernel_exec.settings import Limits
 
 LAUNCHER = Path(__file__).parent.parent / "inkernel" / "launcher.py"
 SHUTDOWN_GRACE = 0.5
@@ -76,6 +78,35 @@ def checked_kernel(kernel: HostKernel | None) -> HostKernel:
     return kernel
 
 
+def check_limits(limits: Limits) -> None:
+    """Refuse limits that nobody can hold a kernel on the host to.
+
+    Raises:
+        InvalidArgument: one of them cannot be enforced here.
+    """
+    for name, what in (("pids", "processes and threads"), ("disk", "bytes on disk")):
+        if getattr(limits, name) is not None:
+            raise InvalidArgument(
+                f"limits.{name} cannot be enforced: the system counts {what} by user, not by kernel, when it runs on "
+                f"the host; leave it out, or run the kernel in a container"
+            )
+    if limits.cpus is not None:
+        _check_processors(limits.cpus)
+
+
+def _check_processors(cpus: float) -> None:
+    there = len(os.sched_getaffinity(0))
+    if cpus != int(cpus):
+        raise InvalidArgument(
+            f"limits.cpus cannot be {cpus:g}: a kernel on the host is given whole processors; name a whole number, or "
+            f"run the kernel in a container"
+        )
+    if cpus > there:
+        raise InvalidArgument(
+            f"limits.cpus is {cpus:g}, but this process has {there}: name at most that, or leave it out"
+        )
+
+
 def _check_variable(name: object, value: object) -> None:
     if not isinstance(name, str) or not isinstance(value, str):
         raise WrongType(f"env must map strings to strings, but has {name!r}: {value!r}")
@@ -103,6 +134,7 @@ class HostProvisioner(KernelProvisionerBase):
         super().__init__(**kwargs)
         self.link: SupervisorLink | None = None
         self.extra_env: Mapping[str, str] = {}
+        self.limits = Limits()
         self.cleanup_paths: list[Path] = []
         self.launches_ours = False
         """Whether the command of the last launch starts ipykernel through our launcher."""
@@ -136,7 +168,7 @@ class HostProvisioner(KernelProvisionerBase):
             command,
             given=kwargs.pop("env", None),
             spec=self.kernel_spec.env,
-            extra={**self.extra_env, **marker(link.directory)},
+            extra={**self._lean_env(), **self.extra_env, **marker(link.directory)},
             passed=self.pass_environment,
         )
         self._finalize_env(env)
@@ -150,7 +182,13 @@ class HostProvisioner(KernelProvisionerBase):
         """
         assert self.link is not None
         self._cwd = _absolute(kwargs.get("cwd") or os.curdir)
-        await self.link.launch(cmd, kwargs["env"], self._cwd, drain=not self.launches_ours)
+        cpus = None
+        if self.limits.cpus is not None:
+            # Each kernel its own ones, as far as there are enough: not all of them the first.
+            cpus = random.sample(sorted(os.sched_getaffinity(0)), int(self.limits.cpus))
+        await self.link.launch(
+            cmd, kwargs["env"], self._cwd, ours=self.launches_ours, memory=self.limits.memory, cpus=cpus
+        )
         self._reaped = False
         return self.connection_info
 
@@ -222,6 +260,10 @@ class HostProvisioner(KernelProvisionerBase):
         self.cleanup_paths.append(path)
         if self.link is not None:
             self.link.send({"cleanup": str(path.absolute())})
+
+    def _lean_env(self) -> dict[str, str]:
+        """Variables for libraries that reserve much more than they use, where what is reserved counts."""
+        return {} if self.limits.memory is None else {"MIMALLOC_ARENA_RESERVE": "0"}  # pyarrow: 1 GiB at once
 
     async def _opened(self) -> SupervisorLink:
         """The supervisor: the one there is, or a new one."""

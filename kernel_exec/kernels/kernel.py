@@ -7,17 +7,24 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from kernel_exec.errors import KernelStartError
 from kernel_exec.kernels.host import HostKernel, HostProvisioner
 from kernel_exec.kernels.last_words import SPOOL, Spooled, read_spool
+from kernel_exec.kernels.link import SupervisorLink
 from kernel_exec.kernels.specs import find_kernel_spec
 from kernel_exec.settings import Limits
 from kernel_exec.wire.messages import Message
 
+NEARLY = 0.75
+"""The part of the limit beyond which a crash is taken for one for lack of memory."""
+
+_REFUSED = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS})
+"""How code ends that does not expect to be refused memory."""
+_BAD_ALLOC = "bad_alloc"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -29,11 +36,13 @@ class Death:
         exit_code: its exit status, when it exited.
         signal: the number of the signal, when it was killed by one.
         reason: a part of a sentence, such as "it was killed by signal 9 (SIGKILL)".
+        oom: whether it had too little memory, as far as can be told.
     """
 
     exit_code: int | None
     signal: int | None
     reason: str
+    oom: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,8 @@ class Usage:
 
     Attributes:
         cpu_seconds: its own CPU time and that of its children that have ended.
-        peak_memory: the most memory it has held, in bytes, since the start or the last `reset_peak`.
+        peak_memory: the most memory it has held, in bytes, since the start or the last `reset_peak`; with a limit
+            that of all its processes together, as far as it was seen.
     """
 
     cpu_seconds: float
@@ -57,6 +67,9 @@ class Kernel:
         kernelspec: name, display name and language, as a notebook's metadata wants them.
         interrupt_mode: "signal", or "message" for a kernel that wants an interrupt_request.
         died: done when its process has ended, whoever ended it.
+        over_memory: done while it and its processes hold more memory than they may; another one for each
+            time. After two seconds of that they are killed.
+        under_memory: done while they do not; another one for each time as well.
     """
 
     def __init__(self, provisioner: HostProvisioner, name: str, limits: Limits) -> None:
@@ -69,7 +82,11 @@ class Kernel:
         self.connection: Mapping[str, Any] = {}
         self.kernelspec = {"name": name, "display_name": spec.display_name, "language": spec.language}
         self.interrupt_mode: str = spec.interrupt_mode
-        self.died: asyncio.Future[Death] = asyncio.get_running_loop().create_future()
+        self._loop = asyncio.get_running_loop()
+        self.died: asyncio.Future[Death] = self._loop.create_future()
+        self.over_memory: asyncio.Future[None] = self._loop.create_future()
+        self.under_memory: asyncio.Future[None] = self._loop.create_future()
+        self.under_memory.set_result(None)
 
     @classmethod
     async def start(
@@ -100,6 +117,7 @@ class Kernel:
         provisioner = HostProvisioner(kernel_id=str(uuid.uuid4()), kernel_spec=spec, parent=None)
         sizes = f"{limits.output_bytes},{limits.image_bytes},{limits.artifact_bytes}"
         provisioner.extra_env = {**settings.env, "KERNEL_EXEC_OUTPUT_LIMITS": sizes}
+        provisioner.limits = limits
         provisioner.cleanup_paths = list(cleanup)
         kernel = cls(provisioner, settings.kernel_name, limits)
         try:
@@ -125,6 +143,11 @@ class Kernel:
     def pid(self) -> int:
         """The process id of the kernel; its process may have ended."""
         return self._provisioner.link.pid if self._provisioner.link else 0
+
+    @property
+    def outgrown(self) -> bool:
+        """Whether it was killed because it and its processes held too much memory for too long."""
+        return self.died.done() and self._provisioner.link is not None and self._provisioner.link.outgrown
 
     async def interrupt(self) -> None:
         """Send SIGINT to the kernel's process group; harmless when it is dead."""
@@ -161,12 +184,24 @@ class Kernel:
         _, found, peak = status.partition(b"VmHWM:")
         if not found:  # it has ended, and nobody has seen that yet
             return None
-        return Usage(sum(map(int, stat[11:15])) / _TICKS, int(peak.split(None, 1)[0]) * 1024)
+        own = int(peak.split(None, 1)[0]) * 1024
+        return Usage(sum(map(int, stat[11:15])) / _TICKS, max(own, self.seen_peak))
+
+    @property
+    def seen_peak(self) -> int:
+        """The most bytes that it and its processes were seen to hold since `reset_peak`; 0 without a limit."""
+        link = self._provisioner.link
+        if link is None or self._provisioner.limits.memory is None:
+            return 0
+        link.receive()
+        return link.peak
 
     def reset_peak(self) -> None:
         """Count the peak of memory from now on, where the system can do that."""
         if self.died.done():
             return
+        if self._provisioner.link is not None and self._provisioner.limits.memory is not None:
+            self._provisioner.link.forget_peak()
         try:
             Path(f"/proc/{self.pid}/clear_refs").write_text("5", encoding="ascii")
         except OSError:
@@ -211,15 +246,46 @@ class Kernel:
         self._look()
 
     def _look(self) -> None:
-        """Has the kernel ended?"""
+        """Has the kernel ended, or grown too big?"""
         link = self._provisioner.link
-        if link is not None and not link.running and not self.died.done():
-            self.died.set_result(_death(link.status))
+        if link is None or self.died.done():
+            return
+        if not link.running:
+            self.died.set_result(self._death_by_memory(link) or _death(link.status))
+        elif link.above and not self.over_memory.done():
+            self.under_memory = self._loop.create_future()
+            self.over_memory.set_result(None)
+        elif not link.above and self.over_memory.done():
+            self.over_memory = self._loop.create_future()
+            self.under_memory.set_result(None)
+
+    def _death_by_memory(self, link: SupervisorLink) -> Death | None:
+        """How a kernel died of too little memory; None when it died of something else."""
+        limit = self._provisioner.limits.memory
+        if limit is None:
+            return None
+        held = f"{megabytes(link.peak)} were held, and limits.memory is {megabytes(limit)}"
+        if link.outgrown:
+            return Death(
+                None, signal.SIGKILL, f"it and its processes went on holding too much memory ({held})", oom=True
+            )
+        death = _death(link.status)
+        refused = death.signal in _REFUSED and (link.peak > limit * NEARLY or _BAD_ALLOC in link.rest[1])
+        return (
+            replace(death, reason=f"{death.reason}, probably for lack of memory ({held})", oom=True)
+            if refused
+            else None
+        )
 
     def _keep_spool(self) -> None:
         """Read what the kernel left in its directory, before that goes."""
         if self._spooled is None and self.directory is not None:
             self._spooled = read_spool(self.directory, self._limits.output_bytes)
+
+
+def megabytes(size: int) -> str:
+    """Return a number of bytes as people read it."""
+    return f"{size / 2**20:.0f} MiB"
 
 
 def _death(status: int | None) -> Death:

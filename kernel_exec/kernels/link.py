@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,10 @@ class SupervisorLink:
         running: whether the kernel runs, as far as events have been read.
         status: wait status of the kernel when it has ended; None also when nobody saw how it ended.
         rest: what the kernel's descriptors 1 and 2 still held at its end.
+        peak: the most bytes that the kernel and all its processes were seen to hold since `forget_peak`; looked for
+            only where there is a limit.
+        above: whether that is more than the limit now.
+        outgrown: whether the kernel was killed because it was so for too long.
         gone: whether the supervisor has ended.
     """
 
@@ -57,6 +61,9 @@ class SupervisorLink:
         self.running = False
         self.status: int | None = None
         self.rest: tuple[str, str] = ("", "")
+        self.peak = 0
+        self.above = False
+        self.outgrown = False
         self.error: str | None = None
         self.gone = False
 
@@ -91,17 +98,42 @@ class SupervisorLink:
             raise KernelStartError(self.error or "the supervisor process ended before it had begun")
         return self.directory
 
-    async def launch(self, command: list[str], env: dict[str, str], cwd: str, *, drain: bool) -> None:
+    async def launch(
+        self,
+        command: list[str],
+        env: dict[str, str],
+        cwd: str,
+        *,
+        ours: bool,
+        memory: int | None = None,
+        cpus: Sequence[int] | None = None,
+    ) -> None:
         """Start a kernel in the runtime directory; return when its program runs.
+
+        Args:
+            command: program and arguments.
+            env: its environment.
+            cwd: its working directory.
+            ours: whether our launcher reads its descriptors, and its code can live with a refusal of memory.
+            memory: bytes that it and all its processes may hold; None for no limit.
+            cpus: numbers of the processors that it may use; None for all.
 
         Raises:
             KernelStartError: it cannot be executed, or `cwd` cannot be entered.
         """
         self.status, self.error = None, None
-        self.send({"launch": {"argv": command, "env": env, "cwd": cwd, "drain": drain}})
+        self.peak, self.above, self.outgrown = 0, False, False
+        launch = {"argv": command, "env": env, "cwd": cwd, "drain": not ours}
+        self.send({"launch": {**launch, "memory": memory, "soft": ours, "cpus": cpus}})
         await self.until(lambda: self.running or self.status is not None or self.error is not None)
         if failure := self._launch_failure():
             raise KernelStartError(f"the kernel could not be started: {failure}")
+
+    def forget_peak(self) -> None:
+        """Tell the peak of memory from now on."""
+        self.receive()
+        self.peak = 0
+        self.send({"peak": None})
 
     def _launch_failure(self) -> str | None:
         return self.error or ("its supervisor was killed" if self.gone and self.status is None else None)
@@ -220,6 +252,10 @@ class SupervisorLink:
                 self.pid, self.running = pid, True
             case {"exited": status, "rest": [out, err]}:
                 self.running, self.status, self.rest = False, status, (out, err)
+            case {"memory": held, "above": above}:
+                self.peak, self.above = max(self.peak, held), above
+            case {"outgrown": outgrown}:
+                self.outgrown = outgrown
             case {"signalled": _}:
                 self._signals = max(0, self._signals - 1)
             case {"error": text}:
