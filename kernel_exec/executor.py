@@ -25,7 +25,7 @@ from kernel_exec.kernels.host import HostKernel, check_limits, checked_kernel
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT, Questions
 from kernel_exec.recording import checked_cell, language_info, markdown_cell, raw_cell
 from kernel_exec.report import Reporter, result_of
-from kernel_exec.results import Completions, ExecutionResult, Inspection, Variable
+from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Variable
 from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe
 from kernel_exec.session import Ending, Session
 from kernel_exec.settings import (
@@ -90,7 +90,7 @@ class AsyncExecutor:
         self._limits = checked_limits(limits)
         check_limits(self._limits)
         self._settings = checked_settings(workdir, notebook, timeout, lifetime, name)
-        self._home = Home(self._settings)
+        self._home = Home(self._settings, self._limits.artifact_bytes)
         self._worker = Worker()
         self._scribe = Scribe(self._home.notebook, self._home.pictures, self._worker, self._clean_up_later)
         self._pid = os.getpid()
@@ -374,6 +374,11 @@ class AsyncExecutor:
         return self._home.workdir
 
     @property
+    def artifacts(self) -> list[Artifact]:
+        """The files of the work directory that cells have made or changed, as the last of them left them, by path."""
+        return self._reporter.artifacts
+
+    @property
     def is_alive(self) -> bool:
         """True when the kernel runs."""
         session = self._kernels.session
@@ -408,7 +413,7 @@ class AsyncExecutor:
         session = await self._session_for(execution)
         if session is None:
             return result_of(outcome.never_ran(execution.stop), attempts=0)
-        spill = self._home.spill(self._limits.artifact_bytes)
+        spill = self._home.spill()
         outputs = Outputs(self._limits, spill)
         cell_id = uuid.uuid4().hex[:8]
         start = time.monotonic()
@@ -477,6 +482,7 @@ class AsyncExecutor:
                 return
             loop = asyncio.get_running_loop()
             session = await self._live()
+            await self._reporter.start()
             await self._scribe.open(self._describe(session))
             self._opened = True
             if self._settings.lifetime is not None:
@@ -530,6 +536,7 @@ class AsyncExecutor:
 
     def _clean_up_later(self, path: Path) -> None:
         self._home.cleanup.append(path)
+        self._home.artifacts.ignore(path)
         self._kernels.add_cleanup(path)
 
     # The end
@@ -576,5 +583,6 @@ class AsyncExecutor:
                 await self._record_widgets()
                 await self._scribe.close()
             finally:
+                await self._worker.run(self._home.artifacts.close)
                 await self._worker.run(self._home.remove)
                 self._worker.close()

@@ -7,28 +7,40 @@ import tempfile
 import uuid
 from pathlib import Path
 
+from kernel_exec.artifacts import Artifacts
 from kernel_exec.errors import KernelStartError
 from kernel_exec.settings import SessionSettings
 from kernel_exec.spill import Spill
+
+_OWN = (".*.kernel_exec", ".ipynb_checkpoints")
+"""Names of files that recordings and notebook editors make beside a notebook."""
 
 
 class Home:
     """The paths of one session.
 
+    Args:
+        settings: where they are to be.
+        file_limit: bytes of the files of one cell that are told, and of each file that keeps what was cut.
+
     Attributes:
         workdir: the kernel's working directory.
         notebook: the recording, or None.
         pictures: the folder for the pictures that cells display, and for what was cut out of their output.
+        artifacts: follows what cells do to the files of the work directory.
         cleanup: what is removed when this process ends without closing the session.
     """
 
-    def __init__(self, settings: SessionSettings) -> None:
+    def __init__(self, settings: SessionSettings, file_limit: int) -> None:
         self._temporary = settings.workdir is None
         self.workdir = settings.workdir or Path(tempfile.gettempdir()) / f"kernel-exec-{uuid.uuid4().hex[:12]}"
         self.notebook = None if settings.notebook is False else settings.notebook or self.workdir / "session.ipynb"
         home = self.notebook or self.workdir / "session.ipynb"
         self.pictures = home.with_name(f"{home.stem}_files")
         self.cleanup: list[Path] = [self.workdir] if self._temporary else []
+        self._file_limit = file_limit
+        own = [self.pictures, *([self.notebook] if self.notebook else [])]
+        self.artifacts = Artifacts(self.workdir, ignored=own, patterns=_OWN, limit=file_limit)
         self._number = 0
 
     def make(self) -> None:
@@ -44,9 +56,9 @@ class Home:
                 f"the work directory {str(self.workdir)!r} cannot be made ({error.strerror}): name another workdir"
             ) from error
 
-    def spill(self, limit: int) -> Spill:
-        """Return what keeps the output of the next cell that is cut, at most `limit` bytes a file."""
-        return Spill(self.pictures, f"cell-{self.next_number()}", limit)
+    def spill(self) -> Spill:
+        """Return what keeps the output of the next cell that is cut."""
+        return Spill(self.pictures, f"cell-{self.next_number()}", self._file_limit)
 
     def next_number(self) -> int:
         """Return the number of the next cell of the session: execution counts start again with a fresh kernel."""

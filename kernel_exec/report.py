@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
+from kernel_exec.artifacts import Collected
 from kernel_exec.home import Home
 from kernel_exec.outcome import Verdict, memory_note
 from kernel_exec.pictures import images_of
-from kernel_exec.results import ExecutionResult, Output
+from kernel_exec.results import Artifact, ExecutionResult, Output
 from kernel_exec.scribe import Entry, Scribe
 from kernel_exec.session import Ending
 from kernel_exec.settings import Limits
@@ -30,6 +33,16 @@ class Reporter:
 
     def __init__(self, home: Home, limits: Limits, scribe: Scribe, worker: Worker) -> None:
         self._home, self._limits, self._scribe, self._worker = home, limits, scribe, worker
+        self._artifacts: dict[Path, Artifact] = {}
+
+    @property
+    def artifacts(self) -> list[Artifact]:
+        """What cells have left in the work directory, by path."""
+        return [self._artifacts[path] for path in sorted(self._artifacts)]
+
+    async def start(self) -> None:
+        """Look at the work directory before the first cell."""
+        await self._worker.run(self._home.artifacts.start)
 
     async def report(
         self, cell: Cell, spill: Spill, verdict: Verdict, ending: Ending, duration: float
@@ -44,6 +57,7 @@ class Reporter:
             duration: seconds that it ran.
         """
         outputs = [*cell.outputs.snapshot(), *verdict.extra]
+        collected = await self._collect(cell)
         images, trouble = await self._scribe.save(images_of(outputs), spill.stem)
         text = await self._text(outputs, verdict, spill)
         cpu, peak = ending.resources()
@@ -54,11 +68,13 @@ class Reporter:
             "peak_memory": peak,
             "state_preserved": verdict.state_preserved,
             "steps": list(verdict.steps),
+            **({"artifacts": list(map(self._fact, collected.artifacts))} if collected.artifacts else {}),
         }
         unwritten = await self._scribe.write(Entry(cell, {"kernel_exec": facts}, verdict.extra))
         notes = (
             *notes_of(cell.outputs.cuts, self._limits),
             *spill.notes(),
+            *collected.notes,
             memory_note(verdict, ending),
             trouble,
             unwritten,
@@ -70,6 +86,7 @@ class Reporter:
             text=text,
             outputs=outputs,
             images=images,
+            artifacts=collected.artifacts,
             execution_count=cell.execution_count,
             duration=duration,
             cpu_seconds=cpu,
@@ -79,6 +96,19 @@ class Reporter:
             attempts=int(cell.started),
             cell_id=cell.cell_id,
         )
+
+    async def _collect(self, cell: Cell) -> Collected:
+        collected = await self._worker.run(self._home.artifacts.collect, cell.cell_id)
+        for artifact in collected.artifacts:
+            self._artifacts[artifact.path] = artifact
+            if artifact.change == "deleted":
+                del self._artifacts[artifact.path]
+        return collected
+
+    def _fact(self, artifact: Artifact) -> dict[str, Any]:
+        """Return an artifact as the recording has it."""
+        name = os.fsencode(artifact.path.relative_to(self._home.workdir)).decode("utf-8", "backslashreplace")
+        return {"path": name, "change": artifact.change, "size": artifact.size, "sha256": artifact.sha256}
 
     async def _text(self, outputs: list[Output], verdict: Verdict, spill: Spill) -> str:
         text, limit = text_of(outputs, verdict.error), self._limits.text

@@ -18,7 +18,7 @@ from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.portal import Portal
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT
-from kernel_exec.results import Completions, ExecutionResult, Inspection, Output, Variable
+from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Output, Variable
 from kernel_exec.settings import DEFAULT, Limits, PathLike, Timeout
 from kernel_exec.stream import Stream as AsyncStream
 
@@ -263,6 +263,11 @@ class Executor:
     def workdir(self) -> Path:
         """The kernel's working directory."""
         return self._core.workdir
+
+    @property
+    def artifacts(self) -> list[Artifact]:
+        """The files of the work directory that cells have made or changed, by path."""
+        return self._core.artifacts
 
     @property
     def is_alive(self) -> bool:
