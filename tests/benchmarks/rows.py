@@ -15,7 +15,7 @@ from typing import Any
 import nbformat
 import psutil
 
-from kernel_exec import AsyncExecutor
+from kernel_exec import AsyncExecutor, Limits
 from kernel_exec.recording import Recorder, code_cell
 from tests.benchmarks import peers
 from tests.benchmarks.peers import OURS, RECORDED, Contender, Run
@@ -181,12 +181,79 @@ async def state() -> list[Row]:
     ]
 
 
-ALL = (idle, first_result, warm_call, many_kernels, recording, state)
+async def much_output() -> list[Row]:
+    """100 MB in one print, and by how many MiB this process grows: each in a kernel that is up."""
+    contenders: dict[str, Contender] = {RECORDED: peers.recorded, "nbclient": peers.nbclient}
+    samples: Samples = {name: [] for name in contenders}
+    growth: Samples = {name: [] for name in contenders}
+    async with AsyncExitStack() as stack:
+        runs = {name: await stack.enter_async_context(make()) for name, make in contenders.items()}
+        for turn in range(ROUNDS):
+            for name in _rotated(runs, turn):
+                await runs[name]("x=1")
+                Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+                before, start = _memory("VmRSS"), time.perf_counter()
+                await runs[name]("print('x' * 10**8)")
+                samples[name].append(1000 * (time.perf_counter() - start))
+                growth[name].append((_memory("VmHWM") - before) / 1024)
+    most = {name: max(values) for name, values in growth.items()}
+    return [
+        Row("100 MB in one print", "ms", _medians(samples, skip=0), "nbclient", 0.5),
+        Row("the same, growth of the client", "MiB", {RECORDED: most[RECORDED]}, None, 32),
+        Row("the same, growth of the client", "MiB", most, "nbclient", 0.1),
+    ]
+
+
+async def many_files(files: int = 100_000) -> list[Row]:
+    """A cell that writes nothing, with many files in the work directory, and with none."""
+    with TemporaryDirectory() as folder:
+        empty, full = Path(folder) / "empty", Path(folder) / "full"
+        full.mkdir()
+        for number in range(files):
+            (full / f"{number}.txt").touch()
+        makers = {f"{files:,} files": AsyncExecutor(workdir=full), "no files": AsyncExecutor(workdir=empty)}
+        medians = await _taking_turns(makers)
+    return [Row("artifacts: a cell that writes nothing", "ms", medians, "no files", 1.2)]
+
+
+async def limits() -> list[Row]:
+    """A warm call under all limits, and under none."""
+    on = Limits(memory=2 * 2**30, cpus=1)
+    off = Limits(text=None, output_bytes=2**40, image_bytes=2**40, artifact_bytes=2**40)
+    with TemporaryDirectory() as folder:
+        makers = {
+            "limits on": AsyncExecutor(limits=on, workdir=Path(folder) / "on"),
+            "limits off": AsyncExecutor(limits=off, workdir=Path(folder) / "off"),
+        }
+        medians = await _taking_turns(makers)
+    return [Row("warm call, limits on, nothing exceeded", "ms", medians, "limits off", 1.05)]
+
+
+ALL = (idle, first_result, warm_call, many_kernels, recording, state, much_output, many_files, limits)
 
 _FRAME = """
 import numpy as np, pandas as pd
 frame = pd.DataFrame(np.random.default_rng(1).random((1_000_000, 10)), columns=list("abcdefghij"))
 """
+
+
+async def _taking_turns(executors: Mapping[str, AsyncExecutor], calls: int = 300) -> dict[str, float]:
+    """Return the median milliseconds of a warm call in each of the executors."""
+    samples: Samples = {name: [] for name in executors}
+    async with AsyncExitStack() as stack:
+        for executor in executors.values():
+            await stack.enter_async_context(executor)
+        for turn in range(calls):
+            for name in _rotated(executors, turn):
+                start = time.perf_counter()
+                await executors[name].execute("x=1")
+                samples[name].append(1000 * (time.perf_counter() - start))
+    return _medians(samples, skip=10)
+
+
+def _memory(what: str) -> int:
+    """KiB that this process holds (VmRSS), or has held at most (VmHWM)."""
+    return int(Path("/proc/self/status").read_text("ascii").partition(what + ":")[2].split()[0])
 
 
 async def _through_parquet(executor: AsyncExecutor, file: Path) -> object:
