@@ -10,7 +10,7 @@ from kernel_exec.artifacts import Collected
 from kernel_exec.home import Home
 from kernel_exec.outcome import Verdict, memory_note
 from kernel_exec.pictures import images_of
-from kernel_exec.results import Artifact, ExecutionResult, Output
+from kernel_exec.results import Artifact, ExecutionResult
 from kernel_exec.scribe import Entry, Scribe
 from kernel_exec.session import Ending
 from kernel_exec.settings import Limits
@@ -59,18 +59,20 @@ class Reporter:
         outputs = [*cell.outputs.snapshot(), *verdict.extra]
         collected = await self._collect(cell)
         images, trouble = await self._scribe.save(images_of(outputs), spill.stem)
-        text = await self._text(outputs, verdict, spill)
+        facts = list(map(self._fact, collected.artifacts))
+        files = [f"{fact['change']} {fact['path']!r}" for fact in facts]
+        text = await self._text(text_of(outputs, verdict.error, files), spill)
         cpu, peak = ending.resources()
-        facts: dict[str, Any] = {
+        metadata: dict[str, Any] = {
             "status": verdict.status,
             "duration": round(duration, 6),
             "cpu_seconds": cpu,
             "peak_memory": peak,
             "state_preserved": verdict.state_preserved,
             "steps": list(verdict.steps),
-            **({"artifacts": list(map(self._fact, collected.artifacts))} if collected.artifacts else {}),
+            **({"artifacts": facts} if facts else {}),
         }
-        unwritten = await self._scribe.write(Entry(cell, {"kernel_exec": facts}, verdict.extra))
+        unwritten = await self._scribe.write(Entry(cell, {"kernel_exec": metadata}, verdict.extra))
         notes = (
             *notes_of(cell.outputs.cuts, self._limits),
             *spill.notes(),
@@ -110,8 +112,8 @@ class Reporter:
         name = os.fsencode(artifact.path.relative_to(self._home.workdir)).decode("utf-8", "backslashreplace")
         return {"path": name, "change": artifact.change, "size": artifact.size, "sha256": artifact.sha256}
 
-    async def _text(self, outputs: list[Output], verdict: Verdict, spill: Spill) -> str:
-        text, limit = text_of(outputs, verdict.error), self._limits.text
+    async def _text(self, text: str, spill: Spill) -> str:
+        limit = self._limits.text
         if limit is None or len(text) <= limit:
             return text
         if not spill.paths:

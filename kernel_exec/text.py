@@ -6,13 +6,26 @@ from collections.abc import Sequence
 from typing import Any
 
 from kernel_exec.results import ErrorInfo, Output
+from kernel_exec.wire.budget import description_of
 from kernel_exec.wire.terminal import strip_ansi
 
+MANY_FILES = 20
+"""Files that a text names."""
 
-def text_of(outputs: Sequence[Output], error: ErrorInfo | None) -> str:
-    """Return the whole text: the error first, then all outputs in the order in which they came."""
+
+def text_of(outputs: Sequence[Output], error: ErrorInfo | None, files: Sequence[str] = ()) -> str:
+    """Return the whole text: the error first, then all outputs in the order in which they came, then the files.
+
+    Args:
+        outputs: what the cell put out.
+        error: why it did not end well.
+        files: what it did to files, each in words.
+    """
     parts = [str(error)] if error else []
     parts += [_readable(output) for output in outputs]
+    if files:
+        more = f", and {len(files) - MANY_FILES:,} more" if len(files) > MANY_FILES else ""
+        parts.append(f"[files: {', '.join(files[:MANY_FILES])}{more}]")
     return "\n".join(part.rstrip("\n") for part in parts if part.strip())
 
 
@@ -37,6 +50,8 @@ def _readable(output: Output) -> str:
     if output["output_type"] == "error":
         return strip_ansi("\n".join(output["traceback"]))
     data: dict[str, Any] = output["data"]
+    if text := description_of(output):
+        return text
     for mime in ("text/markdown", "text/plain", "text/html", "application/json"):
         if mime in data and not any(kind.startswith("image/") for kind in data):
             return str(data[mime])

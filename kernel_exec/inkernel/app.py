@@ -26,6 +26,7 @@ from ipykernel.zmqshell import ZMQInteractiveShell as _Shell  # noqa: E402
 from traitlets import DottedObjectName, Type  # noqa: E402
 
 from .budget import CUT_TYPE, DisplayBudget, Sizes, cut_reply, sizes_from  # noqa: E402
+from .describe import describing  # noqa: E402
 from .guards import Guards, keep_context_in_threads  # noqa: E402
 from .inspector import Inspector  # noqa: E402
 from .interrupts import Interrupts  # noqa: E402
@@ -41,6 +42,13 @@ _NEEDED = frozenset({"_ih", "_oh", "_dh", "In", "Out", "get_ipython"})
 
 class ZMQInteractiveShell(_Shell):
     """The shell. Named as ipykernel's: libraries look at the name to see where they run."""
+
+    def init_display_formatter(self) -> None:
+        """Make the formatter of displays and results."""
+        super().init_display_formatter()
+        if Kernel.sizes is not None:  # a front end shows the thing itself
+            formatter: Any = self.display_formatter
+            formatter.format = describing(formatter.format)
 
     async def run_code(self, *args: Any, **kwargs: Any) -> Any:
         """Run user code, and put right at once what nothing can run without."""

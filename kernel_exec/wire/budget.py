@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 _NAME = re.compile(r"display-[1-9]\d{0,5}")
 _MANY_PARTS = 100
+_LONG_DESCRIPTION = 10_000
 
 
 class Sink(Protocol):
@@ -107,6 +108,8 @@ def split_bundle(
     """
     data = dict(bundle["data"])
     metadata = {name: value for name, value in bundle["metadata"].items() if name != "kernel_exec"}
+    if text := description_of(bundle):
+        metadata["kernel_exec"] = {"text": text[:_LONG_DESCRIPTION]}
     parts = _told(bundle["metadata"])
     images, size = sizes_of(data)
     for mime in sorted(data, key=lambda mime: value_size(data[mime]), reverse=True):
@@ -118,6 +121,13 @@ def split_bundle(
     if metadata and len(repr(metadata)) > max(0, room - size):
         metadata = {}
     return data, metadata, parts
+
+
+def description_of(bundle: dict[str, Any]) -> str:
+    """Return what our kernel says of a display for those who cannot see it; "" when it says nothing."""
+    ours = bundle["metadata"].get("kernel_exec")
+    text = ours.get("text") if isinstance(ours, dict) else None
+    return text if isinstance(text, str) else ""
 
 
 def sizes_of(data: dict[str, Any]) -> tuple[int, int]:
