@@ -20,8 +20,12 @@ Start = Callable[..., Executor]
 
 
 def stock(install: Install, name: str, before: str = "pass") -> HostKernel:
-    """A stock ipykernel, started in a way that is not replaced by our launcher."""
-    return install(name, [sys.executable, "-c", STOCK.format(before=before), "-f", "{connection_file}"])
+    """A stock ipykernel, started in a way that is not replaced by our launcher.
+
+    Without jedi, whose answers depend on what it finds installed, and in a cache below the home directory.
+    """
+    plain = "--IPCompleter.use_jedi=False"
+    return install(name, [sys.executable, "-c", STOCK.format(before=before), "-f", "{connection_file}", plain])
 
 
 @pytest.fixture
