@@ -62,17 +62,8 @@ class Reporter:
         facts = list(map(self._fact, collected.artifacts))
         files = [f"{fact['change']} {fact['path']!r}" for fact in facts]
         text = await self._text(text_of(outputs, verdict.error, files), spill)
-        cpu, peak = ending.resources()
-        metadata: dict[str, Any] = {
-            "status": verdict.status,
-            "duration": round(duration, 6),
-            "cpu_seconds": cpu,
-            "peak_memory": peak,
-            "state_preserved": verdict.state_preserved,
-            "steps": list(verdict.steps),
-            **({"artifacts": facts} if facts else {}),
-        }
-        unwritten = await self._scribe.write(Entry(cell, {"kernel_exec": metadata}, verdict.extra))
+        metadata = _metadata(verdict, ending, duration, facts)
+        unwritten = await self._scribe.write(Entry(cell, metadata, verdict.extra))
         notes = (
             *notes_of(cell.outputs.cuts, self._limits),
             *spill.notes(),
@@ -81,6 +72,7 @@ class Reporter:
             trouble,
             unwritten,
         )
+        cpu, peak = ending.resources()
         return result_of(
             verdict,
             stdout=cell.outputs.stream("stdout"),
@@ -130,6 +122,20 @@ def result_of(verdict: Verdict, **more: Any) -> ExecutionResult:
         steps=verdict.steps,
         **more,
     )
+
+
+def _metadata(verdict: Verdict, ending: Ending, duration: float, artifacts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the recording says of a cell beyond its outputs."""
+    cpu, peak = ending.resources()
+    facts: dict[str, Any] = {
+        "status": verdict.status,
+        "duration": round(duration, 6),
+        "cpu_seconds": cpu,
+        "peak_memory": peak,
+        "state_preserved": verdict.state_preserved,
+        "steps": list(verdict.steps),
+    }
+    return {"kernel_exec": {**facts, **({"artifacts": artifacts} if artifacts else {})}}
 
 
 def notes_of(cuts: Cuts, limits: Limits) -> list[str]:

@@ -10,6 +10,8 @@ from pathlib import Path
 from kernel_exec.kernels.files import copy_untrusted
 from kernel_exec.wire.terminal import head_of
 
+MANY_PARTS = 100
+"""Parts of displays that are kept for one cell; of more it is only told that they were left out."""
 _CHUNK = 2**20
 
 
@@ -23,7 +25,7 @@ class Spill:
     Args:
         folder: where the files go; made when the first is.
         stem: how their names begin.
-        limit: bytes that each may hold.
+        limit: bytes that the file of a stream may hold, and those of all parts of displays together.
     """
 
     def __init__(self, folder: Path, stem: str, limit: int) -> None:
@@ -32,8 +34,8 @@ class Spill:
         self._paths: dict[str, Path] = {}
         self._in_kernel: set[str] = set()
         self._sizes: dict[str, int] = {}
-        self._parts = 0
-        self._trouble: list[str] = []
+        self._parts: dict[str, None] = {}
+        self._trouble: dict[str, None] = {}  # sentences, each once
 
     @property
     def paths(self) -> dict[str, Path]:
@@ -54,16 +56,18 @@ class Spill:
         return name in self._in_kernel
 
     def keep_part(self, mime: str, name: str, text: str | None) -> str:
-        """Keep a part of a display; return its name."""
+        """Keep a part of a display; return where it is, "" when it is not kept."""
+        ours = text is not None
+        if len(self._parts) >= MANY_PARTS or not (ours or name) or len(text or "") > self._room_for_parts():
+            return ""
+        name = f"part-{len(self._parts) + 1}" if ours else name
+        self._parts[name] = None
+        self._path(name, mime)
         if text is None:
             self._in_kernel.add(name)
-            self._path(name, mime)
-            return name
-        self._parts += 1
-        ours = f"part-{self._parts}"
-        self._path(ours, mime)
-        self.write(ours, text)
-        return ours
+        else:
+            self.write(name, text)
+        return self.place(name)
 
     def keep_text(self, text: str) -> None:
         """Keep a text in a file of its own."""
@@ -72,7 +76,7 @@ class Spill:
     def place(self, name: str) -> str:
         """Return the path of a file, or why there is none."""
         path = self._path(name)
-        return str(path) if path else f"no file ({self._trouble[-1]})"
+        return str(path) if path else f"no file ({', '.join(self._trouble)})"
 
     def adopt(self, directory: Path) -> None:
         """Copy what a kernel has kept in its runtime directory; blocks."""
@@ -80,9 +84,10 @@ class Spill:
             path = self._paths[name]
             kept = [directory / f"{prefix}.{name}" for prefix in ("sent", "cut")]
             try:
-                copy_untrusted(kept[0] if kept[0].exists() else kept[1], path, self._limit)
+                limit = self._room_for_parts() if name in self._parts else self._limit
+                copy_untrusted(kept[0] if kept[0].exists() else kept[1], path, limit)
             except OSError as error:
-                self._trouble.append(f"{path.name} is not whole: {error.strerror}")
+                self._trouble[f"{path.name} is not whole: {error.strerror}"] = None
             else:
                 self._sizes[name] = path.stat().st_size
 
@@ -95,7 +100,10 @@ class Spill:
         """What went wrong, a sentence each."""
         full = [self._paths[name].name for name, size in self._sizes.items() if size >= self._limit]
         beyond = [f"{name} holds only the first {self._limit:,} bytes (limits.artifact_bytes)" for name in full]
-        return (*beyond, *dict.fromkeys(self._trouble))
+        return (*beyond, *self._trouble)
+
+    def _room_for_parts(self) -> int:
+        return self._limit - sum(self._sizes.get(name, 0) for name in self._parts)
 
     def _append(self, name: str, text: str) -> None:
         path = self._path(name)
@@ -109,14 +117,14 @@ class Spill:
             with path.open("ab") as file:
                 file.write(data)
         except OSError as error:
-            self._trouble.append(f"{path.name} is not whole: {error.strerror}")
+            self._trouble[f"{path.name} is not whole: {error.strerror}"] = None
 
     def _path(self, name: str, mime: str = "text/plain") -> Path | None:
         if name not in self._paths:
             try:
                 self._paths[name] = _made(self._folder, f"{self.stem}-{name}", _suffix(mime))
             except OSError as error:
-                self._trouble.append(f"{self._folder}: {error.strerror}")
+                self._trouble[f"{self._folder}: {error.strerror}"] = None
         return self._paths.get(name)
 
 

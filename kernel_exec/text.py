@@ -39,9 +39,11 @@ def cut(text: str, limit: int, places: Sequence[str]) -> str:
     """
     where = f"; all of it is in {' and '.join(places)}" if places else ""
     line = f"\n[... {len(text):,} characters, of which these are the first and the last{where} ...]\n"
-    head = max(0, limit - len(line)) // 2
-    tail = max(0, limit - len(line) - head)
-    return (text[:head] + line + text[len(text) - tail :])[: max(limit, len(line))]
+    room = limit - len(line)
+    if room < 0:  # too little for that: the end of the line, with the name of the file, says most
+        return line[-limit:]
+    head = room // 2
+    return text[:head] + line + text[len(text) - (room - head) :]
 
 
 def _readable(output: Output) -> str:

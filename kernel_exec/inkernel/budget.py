@@ -19,6 +19,8 @@ from typing import Any, NamedTuple
 CUT_TYPE = "kernel_exec_cut"
 ITEM_COST = 128
 """Bytes that count for each display beyond its data: what it takes to hold it."""
+MANY_PARTS = 100
+"""Parts of displays that are kept for one cell; of more it is only told that they were left out."""
 _BLOCK = 2**20
 _DISPLAYS = frozenset({"display_data", "execute_result", "update_display_data"})
 
@@ -47,6 +49,7 @@ class CutFile:
         self._sent_path = os.path.join(directory, "sent." + name)
         self._room = limit
         self._descriptor: int | None = None
+        self._made = False
 
     def write(self, text: str) -> None:
         """Append text. A full disk, or a descriptor that user code has closed, loses the file and no more."""
@@ -65,18 +68,25 @@ class CutFile:
 
     def remove(self) -> None:
         """Close and remove it; idempotent."""
+        self.close()
+        if self._made:
+            self._made = False
+            for path in (self._path, self._sent_path):
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
+
+    def close(self) -> None:
+        """Write no more; idempotent. User code has a use for every descriptor."""
         if self._descriptor is not None:
             with contextlib.suppress(OSError):
                 os.close(self._descriptor)
             self._descriptor = None
-            for path in (self._path, self._sent_path):
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
 
     def _opened(self) -> int:
         if self._descriptor is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
             self._descriptor = os.open(self._path, flags, 0o600)
+            self._made = True
         return self._descriptor
 
 
@@ -117,8 +127,14 @@ class TextBudget:
         return first
 
     def rest(self) -> tuple[str, int]:
-        """Return the end of the text that was kept, and how many bytes before it were left out; forget both."""
+        """Return the end of the text that was kept, and how many bytes before it were left out; forget both.
+
+        What still comes is sent at once, as far as the limit has room for it.
+        """
         text, left_out = "".join(self._tail), self._left_out
+        if not left_out:
+            self._sent += self._tail_size - self._half if self._over else 0
+            self._over = False
         self._tail.clear()
         self._tail_size = self._left_out = 0
         return text, left_out
@@ -163,6 +179,7 @@ class DisplayBudget:
         self._directory, self._sizes = directory, sizes
         self._lock = threading.Lock()
         self._files: list[CutFile] = []
+        self._room = sizes.file
         self._output = self._images = self._left_out = 0
 
     def begin(self) -> None:
@@ -171,6 +188,7 @@ class DisplayBudget:
             for file in self._files:
                 file.remove()
             self._files.clear()
+            self._room = self._sizes.file
             self._output = self._images = self._left_out = 0
 
     def left_out(self) -> int:
@@ -202,7 +220,7 @@ class DisplayBudget:
     def _fit_display(self, content: dict[str, Any], buffers: int, *, counted: bool) -> bool | None:
         """Whether a display fits; where it does not, its largest parts are taken out; None: it is left out."""
         data = content.get("data") or {}
-        sizes = {mime: len(value) if isinstance(value, str) else len(repr(value)) for mime, value in data.items()}
+        sizes = {mime: _size(mime, value) for mime, value in data.items()}
         images = {mime for mime in sizes if mime.startswith("image/")}
         room = self._sizes.output - (self._output if counted else 0) - ITEM_COST - buffers
         cut = []
@@ -223,10 +241,14 @@ class DisplayBudget:
     def _take_out(self, data: dict[str, Any], mime: str) -> dict[str, Any]:
         value = data.pop(mime)
         text = value if isinstance(value, str) else json.dumps(value)
-        name = f"display-{len(self._files) + 1}"
-        self._files.append(CutFile(self._directory, name, self._sizes.file))
-        self._files[-1].write(text)
-        return {"name": name, "mime": mime, "size": len(text)}
+        told = {"name": "", "mime": mime, "size": _size(mime, value)}
+        if len(self._files) < MANY_PARTS and byte_length(text) <= self._room:
+            told["name"] = name = f"display-{len(self._files) + 1}"
+            self._files.append(file := CutFile(self._directory, name, self._sizes.file))
+            self._room -= byte_length(text)
+            file.write(text)
+            file.close()
+        return told
 
     @staticmethod
     def _signed(frames: list[bytes], content: dict[str, Any], sign: Callable[[list[bytes]], bytes]) -> list[bytes]:
@@ -253,6 +275,13 @@ def split(text: str, size: int, *, up: bool = False) -> tuple[str, str]:
     while 0 < size < len(data) and data[size] & 0xC0 == 0x80:
         size += step
     return data[:size].decode("utf-8"), data[size:].decode("utf-8")
+
+
+def _size(mime: str, value: Any) -> int:
+    """Bytes of a MIME value; a picture in base64 counts as the file that it is."""
+    if not isinstance(value, str):
+        return len(repr(value))
+    return len(value) * 3 // 4 if mime.startswith("image/") and mime != "image/svg+xml" else len(value)
 
 
 def _kind(frames: list[bytes]) -> str:

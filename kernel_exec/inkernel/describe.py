@@ -9,6 +9,7 @@ from typing import Any
 ROWS = 5
 COLUMNS = 30
 _WIDTH = 60
+_LONG = 10_000
 
 
 def describe(value: Any) -> str | None:
@@ -17,7 +18,7 @@ def describe(value: Any) -> str | None:
         kind = getattr(sys.modules.get(library), name, None)
         if kind is not None and type(value) is kind:
             try:
-                return function(value)
+                return function(value)[:_LONG]
             except Exception:
                 return None  # what the library itself says is shown instead
     return None

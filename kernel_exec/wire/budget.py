@@ -24,7 +24,10 @@ class Sink(Protocol):
         """Whether the kernel does."""
 
     def keep_part(self, mime: str, name: str, text: str | None) -> str:
-        """Keep a part of a display, which the kernel has as `name` when `text` is None; return its name."""
+        """Keep a part of a display, which the kernel has as `name` when `text` is None.
+
+        Return where people find it; "" when nobody keeps it.
+        """
 
     def place(self, name: str) -> str:
         """Return where people find it."""
@@ -49,7 +52,7 @@ class NoSink:
 
     def keep_part(self, mime: str, name: str, text: str | None) -> str:
         """Forget it."""
-        return name or "display-1"
+        return ""
 
     def place(self, name: str) -> str:
         """Return that it is lost."""
@@ -112,8 +115,8 @@ def split_bundle(
         metadata["kernel_exec"] = {"text": text[:_LONG_DESCRIPTION]}
     parts = _told(bundle["metadata"])
     images, size = sizes_of(data)
-    for mime in sorted(data, key=lambda mime: value_size(data[mime]), reverse=True):
-        is_image, one = mime.startswith("image/"), value_size(data[mime])
+    for mime in sorted(data, key=lambda mime: value_size(mime, data[mime]), reverse=True):
+        is_image, one = mime.startswith("image/"), value_size(mime, data[mime])
         if (images > image_room) if is_image else (size > room):
             value = data.pop(mime)
             parts.append(Part(mime, one, text=value if isinstance(value, str) else repr(value)))
@@ -132,14 +135,16 @@ def description_of(bundle: dict[str, Any]) -> str:
 
 def sizes_of(data: dict[str, Any]) -> tuple[int, int]:
     """Return the sizes of the pictures in a MIME bundle, and of all else in it."""
-    images = sum(value_size(value) for mime, value in data.items() if mime.startswith("image/"))
-    return images, sum(map(value_size, data.values())) - images
+    images = sum(value_size(mime, value) for mime, value in data.items() if mime.startswith("image/"))
+    return images, sum(value_size(*item) for item in data.items()) - images
 
 
-def value_size(value: Any) -> int:
-    """Return about how many bytes a MIME value takes."""
+def value_size(mime: str, value: Any) -> int:
+    """Return about how many bytes a MIME value takes; a picture in base64 counts as the file that it is."""
     # JSON is measured by its printed form: exact enough for a bound, and it needs no second walk.
-    return len(value) if isinstance(value, str) else len(repr(value))
+    if not isinstance(value, str):
+        return len(repr(value))
+    return len(value) * 3 // 4 if mime.startswith("image/") and mime != "image/svg+xml" else len(value)
 
 
 def _told(metadata: dict[str, Any]) -> list[Part]:
@@ -149,7 +154,12 @@ def _told(metadata: dict[str, Any]) -> list[Part]:
     parts = []
     for item in told[:_MANY_PARTS] if isinstance(told, list) else ():
         name, mime, size = (item.get(key) for key in ("name", "mime", "size")) if isinstance(item, dict) else [None] * 3
-        if isinstance(name, str) and _NAME.fullmatch(name) and isinstance(mime, str) and type(size) is int:
+        if (
+            isinstance(name, str)
+            and (not name or _NAME.fullmatch(name))
+            and isinstance(mime, str)
+            and type(size) is int
+        ):
             parts.append(Part(mime[:100], max(0, size), name))
     return parts
 

@@ -141,8 +141,8 @@ class Conversation:
         return self._shown(cell, {"output_type": "clear_output", "wait": wait})
 
     def _cut(self, cell: Cell, message: Message) -> list[Event]:
-        cell.outputs.take_cut(message)
-        return [Changed(cell)] if cell.finished else []
+        line = cell.outputs.take_cut(message)
+        return self._shown(cell, line) if line else []
 
     def _progress(self, cell: Cell, message: Message) -> list[Event]:
         if message.msg_type == "execute_input":

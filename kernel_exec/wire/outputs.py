@@ -73,8 +73,8 @@ class Outputs:
             self._items[index] = {**self._items[index], **self._fitting(bundle)}
         return display_id in self._displays
 
-    def take_cut(self, message: Message) -> None:
-        """Take what the kernel tells of output that it has left out itself.
+    def take_cut(self, message: Message) -> Output | None:
+        """Take what the kernel tells of output that it has left out itself; return the line that stands for text.
 
         Raises:
             BadMessage: it is not what our kernels tell.
@@ -84,12 +84,13 @@ class Outputs:
             raise BadMessage("a kernel_exec_cut message has no valid name and number")
         if name == "displays":
             self.cuts.displays += left_out
-            return
+            return None
         self._sink.take_over(name)
         number = self._stream(name)
         head = len(str(self._texts[number]))
         self._head = self._head or (number, head)
         self._leave_out(number, head, 0, left_out)
+        return {"output_type": "stream", "name": name, "text": self._gap(name)}
 
     def held_back(self) -> list[Output]:
         """Return the end of the text that nobody has been shown yet, because text before it was left out."""
@@ -224,9 +225,9 @@ class Outputs:
 
     def _in_its_place(self, part: Part) -> str:
         """Return the line that stands for a part of a display that is left out."""
-        name = self._sink.keep_part(part.mime, part.name, part.text)
+        place = self._sink.keep_part(part.mime, part.name, part.text)
         self.cuts.add_part(part.mime, part.size)
-        return f"[{part.mime} of {part.size:,} bytes left out; it is in {self._sink.place(name)}]"
+        return f"[{part.mime} of {part.size:,} bytes left out{f'; it is in {place}' if place else ''}]"
 
     def _fit_error(self, output: Output) -> None:
         """Shorten an error that is larger than half of the limit: our kernels send none."""

@@ -8,6 +8,7 @@ import nbformat
 import pytest
 
 from kernel_exec import Executor, HostKernel, InvalidArgument, Limits, WrongType
+from tests.executor.looks import wait_until
 
 SMALL = Limits(text=2_000, output_bytes=20_000, image_bytes=50_000, artifact_bytes=1_000_000)
 FILE = re.compile(r"in (/\S+?)(?: \.\.\.|\])")
@@ -93,9 +94,60 @@ def test_pictures_beyond_their_limit(ex: Executor) -> None:
         "png = bytes.fromhex('89504e470d0a1a0a') + bytes(15_000)\nfor i in range(4): display(Image(png, format='png'))"
     )
     result = ex.execute(code)
-    assert len(result.images) == 2
+    assert [len(image.data) for image in result.images] == [15_008] * 3
     assert len(result.outputs) == 4
     assert "image/png" in " ".join(result.notes)
+
+
+def test_endless_pictures_take_neither_descriptors_nor_disk(ex: Executor) -> None:
+    count = "len(os.listdir('/proc/self/fd'))"
+    before = int(ex.execute(f"import os; {count}").text)
+    code = "from IPython.display import Image, display\nimport os\n"
+    code += "png = bytes.fromhex('89504e470d0a1a0a') + bytes(60_000)\n"
+    result = ex.execute(code + f"for i in range(140): display(Image(png, format='png'))\nprint({count})")
+    assert int(result.stdout) <= before + 2
+    assert not result.images
+    files = {
+        Path(path) for path in FILE.findall(" ".join(o["data"]["text/plain"] for o in result.outputs if "data" in o))
+    }
+    assert 0 < sum(path.stat().st_size for path in files) <= SMALL.artifact_bytes
+    assert len(files) <= 100
+
+
+def test_who_follows_sees_where_something_was_left_out(tmp_path: Path) -> None:
+    seen: list[str] = []
+    with Executor(workdir=tmp_path, limits=SMALL) as executor:
+        executor.execute("print('x' * 300_000)\nprint('end')", on_output=lambda output: seen.append(output["text"]))
+    assert "bytes of stdout left out" in "".join(seen)
+    assert "".join(seen).endswith("end\n")
+
+
+def test_descriptors_have_the_same_limit(tmp_path: Path) -> None:
+    with Executor(workdir=tmp_path, limits=SMALL) as executor:
+        result = executor.execute("import os\nn = os.system('seq 50000')")
+        assert file_in(result.stdout) == "".join(f"{i}\n" for i in range(1, 50_001))
+        assert len(result.stdout) <= 20_000 + 1024
+
+
+def test_late_text_has_the_room_that_its_cell_left(tmp_path: Path) -> None:
+    code = "import threading, time\ndef late():\n    while 'go' not in globals(): time.sleep(0.01)\n    print('late')\n"
+    code += "threading.Thread(target=late).start()\nprint('x' * 15_000)"
+
+    def text() -> object:
+        return nbformat.read(tmp_path / "session.ipynb", as_version=4).cells[0].outputs[0].text
+
+    with Executor(workdir=tmp_path, limits=SMALL) as executor:
+        executor.execute(code)
+        assert text() == "x" * 15_000 + "\n"
+        executor.put("go", 1)  # no cell, which would push the text out
+        assert wait_until(lambda: text() == "x" * 15_000 + "\nlate\n")
+
+
+def test_a_text_limit_with_room_for_nothing(tmp_path: Path) -> None:
+    with Executor(workdir=tmp_path, limits=Limits(text=100)) as executor:
+        text = executor.execute("print('x' * 1_000)").text
+    assert len(text) <= 100
+    assert text.endswith("cell-1-text.txt ...]\n")
 
 
 def test_a_huge_error(ex: Executor) -> None:

@@ -37,10 +37,10 @@ class Kept:
     def keep_part(self, mime: str, name: str, text: str | None) -> str:
         if text is None:
             self.kernels.append(name)
-            return name
+            return self.place(name)
         ours = f"part-{len(self.texts) + 1}"
         self.texts[ours] = text
-        return ours
+        return self.place(ours)
 
     def place(self, name: str) -> str:
         return f"file:{name}"
@@ -147,7 +147,7 @@ def test_a_display_that_does_not_fit_loses_its_largest_part() -> None:
 
 def test_pictures_have_a_limit_of_their_own() -> None:
     picture = message("display_data", data={"image/png": "x" * 4000, "text/plain": "<Figure>"})
-    outputs, kept = made(picture, picture, picture, limit=1000, images=9000)
+    outputs, kept = made(picture, picture, picture, limit=1000, images=6000)  # 4000 characters are 3000 bytes
     assert ["image/png" in output["data"] for output in outputs.snapshot()] == [True, True, False]
     assert outputs.snapshot()[2]["data"]["text/plain"].endswith("]\n<Figure>")
     assert kept.texts == {"part-1": "x" * 4000}
@@ -194,7 +194,9 @@ def test_a_long_error_is_shortened() -> None:
 
 def test_what_the_kernel_has_left_out_is_told_at_its_place() -> None:
     outputs, kept = made(stream("head"))
-    outputs.take_cut(message("kernel_exec_cut", name="stdout", left_out=5_000))
+    line = outputs.take_cut(message("kernel_exec_cut", name="stdout", left_out=5_000))
+    assert line
+    assert GAP.fullmatch(line["text"])
     outputs.add(stream("tail"))
     text = outputs.stream("stdout")
     assert text == "head\n[... 5,000 bytes of stdout left out; all of it is in file:stdout ...]\ntail"

@@ -216,11 +216,13 @@ def test_what_is_held_back_is_shown_at_the_end() -> None:
 def test_what_the_kernel_left_out_is_told() -> None:
     talk, (cell,) = begun("r1")
     told = message("kernel_exec_cut", name="stdout", left_out=7)
-    assert talk.receive(told) == []
-    assert "7 bytes of stdout left out" in cell.outputs.stream("stdout")
+    (shown,) = talk.receive(told)
+    assert isinstance(shown, Shown)
+    assert shown.item["text"] == cell.outputs.stream("stdout")
+    assert "7 bytes of stdout left out" in shown.item["text"]
     talk.receive(reply())
     talk.receive(status("idle"))
-    assert talk.receive(told) == [Changed(cell)]
+    assert kinds(talk.receive(told)) == [Shown, Changed]
 
 
 def test_a_malformed_output_is_refused() -> None:
