@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kernel_exec.execution import Execution
     from kernel_exec.executor import AsyncExecutor
     from kernel_exec.kernels.host import HostKernel
+    from kernel_exec.metrics import Metrics
     from kernel_exec.results import Artifact, Completions, ErrorInfo, ExecutionResult, Image, Inspection, Variable
     from kernel_exec.settings import Limits
     from kernel_exec.sync import Executor
@@ -58,6 +59,7 @@ __all__ = [
     "KernelExecError",
     "KernelStartError",
     "Limits",
+    "Metrics",
     "RecordingError",
     "RequestFailed",
     "RequestTimeout",
@@ -84,6 +86,7 @@ _HOMES = {
     "Image": "results",
     "Inspection": "results",
     "Limits": "settings",
+    "Metrics": "metrics",
     "Variable": "results",
 }
 

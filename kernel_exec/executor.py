@@ -22,6 +22,7 @@ from kernel_exec.execution import Execution, OnInput, OnOutput
 from kernel_exec.home import Home
 from kernel_exec.keepsakes import checked_key, checked_name, keep
 from kernel_exec.kernels.host import HostKernel, check_limits, checked_kernel
+from kernel_exec.metrics import Counters, Metrics
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT, Questions
 from kernel_exec.recording import checked_cell, language_info, markdown_cell, raw_cell
 from kernel_exec.report import Reporter, result_of
@@ -98,6 +99,7 @@ class AsyncExecutor:
         self._turn = asyncio.Lock()
         self._opening = asyncio.Lock()
         self._widgets = Widgets()
+        self._counters = Counters()
         self._kernels = Succession(
             partial(
                 Session.start,
@@ -106,9 +108,11 @@ class AsyncExecutor:
                 home=self._home,
                 widgets=self._widgets,
                 on_event=self._happened,
-            )
+                refuse=self._counters.refuse,
+            ),
+            self._counters,
         )
-        self._reporter = Reporter(self._home, self._limits, self._scribe, self._worker)
+        self._reporter = Reporter(self._home, self._limits, self._scribe, self._worker, self._counters)
         self._metadata: dict[str, Any] = {}
         self._opened = False
         self._closing: asyncio.Task[None] | None = None
@@ -379,6 +383,11 @@ class AsyncExecutor:
         return self._reporter.artifacts
 
     @property
+    def metrics(self) -> Metrics:
+        """What was counted since the executor was made."""
+        return self._counters.snapshot()
+
+    @property
     def is_alive(self) -> bool:
         """True when the kernel runs."""
         session = self._kernels.session
@@ -402,7 +411,9 @@ class AsyncExecutor:
     async def _perform(self, execution: Execution) -> None:
         try:
             async with self._turn:
-                execution.finish(await self._answer(execution))
+                result = await self._answer(execution)
+                self._counters.cells[result.status] += 1
+                execution.finish(result)
         except BaseException as error:
             execution.fail(error)
             if not isinstance(error, Exception):

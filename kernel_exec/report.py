@@ -8,6 +8,7 @@ from typing import Any
 
 from kernel_exec.artifacts import Collected
 from kernel_exec.home import Home
+from kernel_exec.metrics import Counters
 from kernel_exec.outcome import Verdict, memory_note
 from kernel_exec.pictures import images_of
 from kernel_exec.results import Artifact, ExecutionResult
@@ -29,10 +30,12 @@ class Reporter:
         limits: how much may be reported.
         scribe: writes the recording.
         worker: the thread that waits for the disk.
+        counters: count what was refused.
     """
 
-    def __init__(self, home: Home, limits: Limits, scribe: Scribe, worker: Worker) -> None:
+    def __init__(self, home: Home, limits: Limits, scribe: Scribe, worker: Worker, counters: Counters) -> None:
         self._home, self._limits, self._scribe, self._worker = home, limits, scribe, worker
+        self._counters = counters
         self._artifacts: dict[Path, Artifact] = {}
 
     @property
@@ -68,6 +71,7 @@ class Reporter:
             *notes_of(cell.outputs.cuts, self._limits),
             *spill.notes(),
             *collected.notes,
+            self._counters.news(),
             memory_note(verdict, ending),
             trouble,
             unwritten,

@@ -7,6 +7,7 @@ bounded: interrupt, a short grace, kill.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from kernel_exec.kernels.kernel import Death, Kernel, Usage
 from kernel_exec.settings import Limits
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.channels import Buffer, Channel, Channels
-from kernel_exec.wire.conversation import Conversation, Event, Finished, InputWanted
+from kernel_exec.wire.conversation import Conversation, Event, Finished, InputWanted, Refused
 from kernel_exec.wire.messages import BadMessage, Message
 from kernel_exec.wire.outputs import Outputs
 from kernel_exec.wire.widgets import Widgets
@@ -32,7 +33,11 @@ REPEAT = 1.0
 QUESTIONS = 4
 """Questions that a kernel is asked at a time; further ones wait."""
 EXIT_TIMEOUT = 3.0
-"""Seconds that a kernel has to end after the code asked for it."""
+"""Seconds that a kernel has to end after the code asked for it, or after it has closed a channel."""
+MANY_QUESTIONS_BACK = 10
+"""Requests for input that wait for an answer: an interrupted one leaves its question behind, ten are no accident."""
+KEPT_REQUESTS = 1000
+"""Requests whose replies are no surprise, also when they come too late."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +70,28 @@ class Ending:
 class Session:
     """A running kernel and the conversation with it. Made by `Session.start`."""
 
-    def __init__(self, kernel: Kernel, limits: Limits, widgets: Widgets, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        limits: Limits,
+        widgets: Widgets,
+        on_event: Callable[[Event], None],
+        refuse: Callable[[str], None],
+    ) -> None:
         self.kernel = kernel
         self._limits = limits
         self.info: dict[str, Any] = {}
         self.interrupted = False
-        self.refused: dict[str, int] = {}
-        """Messages that were refused, counted by reason."""
+        self._refuse = refuse
         self._on_event = on_event
         self._conversation = Conversation(widgets)
-        self._channels = Channels(kernel.connection, self._receive, self._refuse)
+        self._channels = Channels(kernel.connection, self._receive, refuse, self._disconnected)
         self._running: Cell | None = None
         self._finished: asyncio.Future[None] | None = None
         self._replies: dict[tuple[Channel, str, str], asyncio.Future[Message]] = {}
         """Replies that are waited for: by channel, type and id of the request."""
+        self._asked: deque[str] = deque(maxlen=KEPT_REQUESTS)
+        self._cut_off: asyncio.Task[None] | None = None
         self.asking = asyncio.Semaphore(QUESTIONS)
         """Held by each question that the kernel is asked beside its cells."""
         self.subshell: str | None = None
@@ -93,6 +106,7 @@ class Session:
         home: Home,
         widgets: Widgets,
         on_event: Callable[[Event], None],
+        refuse: Callable[[str], None],
     ) -> Session:
         """Start a kernel and wait until it answers.
 
@@ -103,6 +117,7 @@ class Session:
                 without stopping the kernel.
             widgets: follows the widgets of the kernel.
             on_event: told of what happens, on the loop; must not wait.
+            refuse: told why a message, or a part of one, was refused.
 
         Raises:
             UnknownKernel, KernelStartError: there is no such kernel; it died, or did not answer in time.
@@ -112,7 +127,7 @@ class Session:
             settings, cwd=home.workdir, limits=limits, cleanup=home.cleanup, prepare=home.make, deadline=deadline
         )
         try:
-            session = cls(kernel, limits, widgets, on_event)
+            session = cls(kernel, limits, widgets, on_event, refuse)
             await session._ready(deadline)
         except BaseException:
             await kernel.stop(grace=0)
@@ -170,12 +185,12 @@ class Session:
             return
         self.interrupted = True
         if self.kernel.interrupt_mode == "message":
-            self._channels.send("control", "interrupt_request", {})
+            self._send("control", "interrupt_request", {})
             return
         await self.kernel.interrupt()
         if not self.kernel.ours and not self.died.done():
             # A stock ipykernel that awaits something only notices the signal when its loop wakes up.
-            self._conversation.alias(self._channels.send("shell", "kernel_info_request", {}))
+            self._send("shell", "kernel_info_request", {})
 
     @property
     def busy(self) -> bool:
@@ -209,9 +224,7 @@ class Session:
         loop = asyncio.get_running_loop()
         reply: asyncio.Future[Message] = loop.create_future()
         if not self.died.done():
-            msg_id = self._channels.send(channel, msg_type, content, more_header=more_header, buffers=buffers)
-            if channel == "shell":
-                self._conversation.alias(msg_id)
+            msg_id = self._send(channel, msg_type, content, more_header=more_header, buffers=buffers)
             awaited = (channel, msg_type.removesuffix("_request") + "_reply", msg_id)
             self._replies[awaited] = reply
             timeout = None if deadline is None else max(0.0, deadline - loop.time())
@@ -235,6 +248,26 @@ class Session:
         """End the kernel and leave nothing behind; idempotent."""
         self._channels.close()
         await self.kernel.stop()
+        if self._cut_off is not None:
+            await asyncio.wait((self._cut_off,))
+
+    def _send(self, channel: Channel, msg_type: str, content: dict[str, Any], **more: Any) -> str:
+        """Send a request that is no cell; what comes of it beside its reply belongs to the latest cell."""
+        msg_id = self._channels.send(channel, msg_type, content, **more)
+        self._asked.append(msg_id)
+        if channel == "shell":
+            self._conversation.alias(msg_id)
+        return msg_id
+
+    def _disconnected(self, reason: str) -> None:
+        if self._cut_off is None and not self.died.done():
+            self._cut_off = asyncio.ensure_future(self._end_cut_off(reason))
+
+    async def _end_cut_off(self, reason: str) -> None:
+        """A channel is of no more use: either the kernel ends, or nobody can work with it any more."""
+        await asyncio.wait((self.died,), timeout=EXIT_TIMEOUT)
+        if not self.died.done():
+            await self.kernel.kill(reason)
 
     async def _ready(self, deadline: float) -> None:
         ready = asyncio.ensure_future(self._channels.ready())
@@ -248,6 +281,8 @@ class Session:
                     f"the kernel did not answer within {START_TIMEOUT:.0f} s: start it by hand to see what it says"
                 )
             self.info = ready.result()
+            if not self.kernel.ours:
+                self._channels.expect_much()
         except BaseException:
             ready.cancel()
             self._channels.close()
@@ -335,16 +370,19 @@ class Session:
         if reply is not None and not reply.done():
             reply.set_result(message)
             return
+        if message.channel in ("shell", "control") and message.parent_id in self._asked:
+            return  # too late
         for event in self._conversation.receive(message):
-            if isinstance(event, Finished) and event.cell is self._running and self._finished is not None:
-                if not self._finished.done():
-                    self._finished.set_result(None)
-            elif isinstance(event, InputWanted) and event.cell is not self._running:
-                continue
-            self._on_event(event)
+            if isinstance(event, Refused):
+                self._refuse(event.reason)
+            elif isinstance(event, Finished):
+                self._finish(event.cell)
+            elif not isinstance(event, InputWanted) or event.cell is self._running:
+                self._on_event(event)
 
-    def _refuse(self, reason: str) -> None:
-        self.refused[reason] = self.refused.get(reason, 0) + 1
+    def _finish(self, cell: Cell) -> None:
+        if cell is self._running and self._finished is not None and not self._finished.done():
+            self._finished.set_result(None)
 
 
 def _any_done(futures: Sequence[asyncio.Future[Any]]) -> bool:

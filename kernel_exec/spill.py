@@ -8,6 +8,7 @@ import mimetypes
 from pathlib import Path
 
 from kernel_exec.kernels.files import copy_untrusted
+from kernel_exec.wire.long_text import LongText
 from kernel_exec.wire.terminal import head_of
 
 MANY_PARTS = 100
@@ -55,7 +56,7 @@ class Spill:
         """Whether the kernel has it."""
         return name in self._in_kernel
 
-    def keep_part(self, mime: str, name: str, text: str | None) -> str:
+    def keep_part(self, mime: str, name: str, text: str | LongText | None) -> str:
         """Keep a part of a display; return where it is, "" when it is not kept."""
         ours = text is not None
         if len(self._parts) >= MANY_PARTS or not (ours or name) or len(text or "") > self._room_for_parts():
@@ -65,8 +66,8 @@ class Spill:
         self._path(name, mime)
         if text is None:
             self._in_kernel.add(name)
-        else:
-            self.write(name, text)
+        for piece in [] if text is None else [text] if isinstance(text, str) else text.pieces():
+            self.write(name, piece)
         return self.place(name)
 
     def keep_text(self, text: str) -> None:

@@ -16,6 +16,7 @@ from kernel_exec.errors import KernelExecError
 from kernel_exec.execution import OnInput, OnOutput
 from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.host import HostKernel
+from kernel_exec.metrics import Metrics
 from kernel_exec.portal import Portal
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT
 from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Output, Variable
@@ -268,6 +269,11 @@ class Executor:
     def artifacts(self) -> list[Artifact]:
         """The files of the work directory that cells have made or changed, by path."""
         return self._core.artifacts
+
+    @property
+    def metrics(self) -> Metrics:
+        """What was counted since the executor was made."""
+        return self._core.metrics
 
     @property
     def is_alive(self) -> bool:

@@ -78,6 +78,7 @@ class Kernel:
         self._limits = limits
         self._spooled: Spooled | None = None
         self._ours: bool | None = None
+        self._killed_for: str | None = None
         self._unwatch: Callable[[], None] = lambda: None
         self.connection: Mapping[str, Any] = {}
         self.kernelspec = {"name": name, "display_name": spec.display_name, "language": spec.language}
@@ -153,8 +154,13 @@ class Kernel:
         """Send SIGINT to the kernel's process group; harmless when it is dead."""
         await self._provisioner.send_signal(signal.SIGINT)
 
-    async def kill(self) -> None:
-        """Kill the kernel and everything that it started; its last words stay readable, `stop` is still due."""
+    async def kill(self, reason: str | None = None) -> None:
+        """Kill the kernel and everything that it started; its last words stay readable, `stop` is still due.
+
+        Args:
+            reason: what it did that is told as the reason of its death.
+        """
+        self._killed_for = reason
         await self._provisioner.kill()
         await self._provisioner.wait()
 
@@ -251,7 +257,10 @@ class Kernel:
         if link is None or self.died.done():
             return
         if not link.running:
-            self.died.set_result(self._death_by_memory(link) or _death(link.status))
+            death = self._death_by_memory(link) or _death(link.status)
+            if self._killed_for is not None:
+                death = replace(death, reason=f"{self._killed_for}, and was killed for that")
+            self.died.set_result(death)
         elif link.above and not self.over_memory.done():
             self.under_memory = self._loop.create_future()
             self.over_memory.set_result(None)

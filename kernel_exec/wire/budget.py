@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from kernel_exec.wire.long_text import LongText
+
 _NAME = re.compile(r"display-[1-9]\d{0,5}")
 _MANY_PARTS = 100
 _LONG_DESCRIPTION = 10_000
@@ -23,7 +25,7 @@ class Sink(Protocol):
     def is_taken_over(self, name: str) -> bool:
         """Whether the kernel does."""
 
-    def keep_part(self, mime: str, name: str, text: str | None) -> str:
+    def keep_part(self, mime: str, name: str, text: str | LongText | None) -> str:
         """Keep a part of a display, which the kernel has as `name` when `text` is None.
 
         Return where people find it; "" when nobody keeps it.
@@ -50,7 +52,7 @@ class NoSink:
         """Whether the kernel has it."""
         return name in self._taken_over
 
-    def keep_part(self, mime: str, name: str, text: str | None) -> str:
+    def keep_part(self, mime: str, name: str, text: str | LongText | None) -> str:
         """Forget it."""
         return ""
 
@@ -96,7 +98,7 @@ class Part:
     mime: str
     size: int
     name: str = ""
-    text: str | None = None
+    text: str | LongText | None = None
 
 
 def split_bundle(
@@ -119,11 +121,12 @@ def split_bundle(
         is_image, one = mime.startswith("image/"), value_size(mime, data[mime])
         if (images > image_room) if is_image else (size > room):
             value = data.pop(mime)
-            parts.append(Part(mime, one, text=value if isinstance(value, str) else repr(value)))
+            parts.append(Part(mime, one, text=value if isinstance(value, str | LongText) else repr(value)))
+            size -= len(mime)
             images, size = (images - one, size) if is_image else (images, size - one)
     if metadata and len(repr(metadata)) > max(0, room - size):
         metadata = {}
-    return data, metadata, parts
+    return {mime: str(value) if isinstance(value, LongText) else value for mime, value in data.items()}, metadata, parts
 
 
 def description_of(bundle: dict[str, Any]) -> str:
@@ -134,15 +137,15 @@ def description_of(bundle: dict[str, Any]) -> str:
 
 
 def sizes_of(data: dict[str, Any]) -> tuple[int, int]:
-    """Return the sizes of the pictures in a MIME bundle, and of all else in it."""
+    """Return the sizes of the pictures in a MIME bundle, and of all else in it, the names of its types included."""
     images = sum(value_size(mime, value) for mime, value in data.items() if mime.startswith("image/"))
-    return images, sum(value_size(*item) for item in data.items()) - images
+    return images, sum(len(mime) + value_size(mime, value) for mime, value in data.items()) - images
 
 
 def value_size(mime: str, value: Any) -> int:
     """Return about how many bytes a MIME value takes; a picture in base64 counts as the file that it is."""
     # JSON is measured by its printed form: exact enough for a bound, and it needs no second walk.
-    if not isinstance(value, str):
+    if not isinstance(value, str | LongText):
         return len(repr(value))
     return len(value) * 3 // 4 if mime.startswith("image/") and mime != "image/svg+xml" else len(value)
 

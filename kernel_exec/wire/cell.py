@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from kernel_exec.wire.budget import shortened
 from kernel_exec.wire.messages import BadMessage, Message
 from kernel_exec.wire.outputs import Outputs
 
 ReplyStatus = Literal["ok", "error", "aborted"]
+
+LONG_ERROR = 4 * 2**20
+"""Characters of an error's text in a reply, beyond which it is shortened: replies stay in memory for a while."""
 
 _STAMPS = {"busy": "iopub.status.busy", "idle": "iopub.status.idle"}
 
@@ -23,7 +27,7 @@ class Cell:
         source: the code as it was sent.
         msg_id: id of its request.
         outputs: what it put out.
-        reply: content of the execute_reply, or None until it comes.
+        reply: status, error and payload of the execute_reply, or None until it comes.
         idle: True once its own idle came.
         execution_count: the kernel's number for it.
         stamps: the five timing stamps of nbformat's `metadata.execution`.
@@ -67,9 +71,15 @@ class Cell:
         return any(item.get("source") == "ask_exit" and not item.get("keepkernel") for item in items)
 
     def take_status(self, message: Message) -> None:
-        """Take a status message of this cell."""
+        """Take a status message of this cell.
+
+        Raises:
+            BadMessage: it has no state.
+        """
         state = message.content.get("execution_state")
-        if stamp := _STAMPS.get(state) if isinstance(state, str) else None:
+        if not isinstance(state, str):
+            raise BadMessage("a status message has no state")
+        if stamp := _STAMPS.get(state):
             self.stamps[stamp] = message.date
         self.idle = self.idle or state == "idle"
 
@@ -82,15 +92,17 @@ class Cell:
         """Take the execute_reply.
 
         Raises:
-            BadMessage: it has no status.
+            BadMessage: it has no status, or is not the first.
         """
         if not isinstance(message.content.get("status"), str):
             raise BadMessage("an execute_reply has no status")
+        if self.reply is not None:
+            raise BadMessage("it answers a request that was answered already")
         started = message.metadata.get("started")
         if isinstance(started, str):
             self.stamps["shell.execute_reply.started"] = started
         self.stamps["shell.execute_reply"] = message.date
-        self.reply = message.content
+        self.reply = _kept(message.content)
         if self.reply_status != "aborted":
             self._take_count(message.content)
 
@@ -98,3 +110,19 @@ class Cell:
         count = content.get("execution_count")
         if type(count) is int and count >= 0:
             self.execution_count = count
+
+
+def _kept(reply: dict[str, Any]) -> dict[str, Any]:
+    """Return what is of use of an execute_reply; a text that is too long loses its middle, or its traceback."""
+    kept: dict[str, Any] = {key: reply[key] for key in ("status", "ename", "evalue", "traceback") if key in reply}
+    payload = reply.get("payload")
+    if isinstance(payload, list):
+        items = [item for item in payload[:100] if isinstance(item, dict)]
+        kept["payload"] = [{key: item.get(key) for key in ("source", "keepkernel")} for item in items]
+    if sum(map(_length, kept.values())) > LONG_ERROR:
+        kept = {key: shortened(value, LONG_ERROR // 4) for key, value in kept.items() if isinstance(value, str)}
+    return kept
+
+
+def _length(value: Any) -> int:
+    return sum(map(_length, value)) if isinstance(value, list) else len(value) if isinstance(value, str) else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -11,14 +12,29 @@ from typing import Any, Literal
 import zmq
 
 from kernel_exec.wire import context
-from kernel_exec.wire.messages import BadMessage, Codec, Message
+from kernel_exec.wire.flood import Flood
+from kernel_exec.wire.long_text import LONG
+from kernel_exec.wire.messages import BadMessage, Codec, Frame, Message
 
 Channel = Literal["shell", "iopub", "stdin", "control"]
 Buffer = bytes | memoryview
 
 _TYPES = {"shell": zmq.DEALER, "stdin": zmq.DEALER, "control": zmq.DEALER, "iopub": zmq.SUB}
+_WATCHED = frozenset({"shell", "iopub", "control"})
 _BATCH = 200  # messages read before other work of the loop has its turn
+_BATCH_BYTES = 2**24
 _KEPT_IDS = 32_768
+
+MAX_FRAME = 768 * 2**20
+"""Bytes of one part of a message; who announces more is cut off."""
+MAX_ANSWER = 2**31
+"""The same for the control channel, where values come that were asked for."""
+WAITING = 1000
+"""Messages that may wait to be read; then the kernel has to keep them, as our launcher makes it."""
+WAITING_OTHERS = 100_000
+"""The same for other kernels, which drop what they cannot send, `idle` included."""
+WAITING_REQUESTS = 1000
+"""Requests that may wait for a kernel that reads none; further ones are dropped, and not answered either."""
 
 
 class Channels:
@@ -30,6 +46,7 @@ class Channels:
         connection: the connection info of jupyter_client (transport, ip, ports, key, ...).
         on_message: called with each valid message, on the loop.
         on_bad: called with the reason for each message that was refused.
+        on_lost: called with the reason when a channel is of no more use: the kernel has ended, or it must be.
     """
 
     def __init__(
@@ -37,10 +54,12 @@ class Channels:
         connection: Mapping[str, Any],
         on_message: Callable[[Message], None],
         on_bad: Callable[[str], None],
+        on_lost: Callable[[str], None],
     ) -> None:
         self._codec = Codec(_key(connection), connection.get("signature_scheme") or "hmac-sha256")
         self._on_message = on_message
         self._on_bad = on_bad
+        self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._topic = uuid.uuid4().hex.encode("ascii")
         self._welcome = self._loop.create_future()
@@ -49,6 +68,9 @@ class Channels:
         self.seen: deque[str] = deque(maxlen=_KEPT_IDS)
         """Ids of the iopub messages since the last `execute`."""
         self._sockets: dict[Channel, zmq.Socket[bytes]] = {}
+        self._monitors: list[zmq.Socket[bytes]] = []
+        self._flood = Flood()
+        self._cuts_itself = True
         self._open(connection)
 
     async def ready(self) -> dict[str, Any]:
@@ -65,6 +87,12 @@ class Channels:
             if done:
                 return self._info.result()
             interval = min(2 * interval, 2.0)
+
+    def expect_much(self) -> None:
+        """The kernel drops what it cannot send, and cuts nothing: let more wait here, and copy nothing large."""
+        self._cuts_itself = False
+        for socket in self._sockets.values():
+            socket.rcvhwm = WAITING_OTHERS
 
     def send(
         self,
@@ -100,11 +128,12 @@ class Channels:
         """Close the sockets and drop what was not read or sent; idempotent."""
         if not self._sockets:
             return
-        for socket in self._sockets.values():
+        for socket in (*self._monitors, *self._sockets.values()):
             if not self._loop.is_closed():
                 self._loop.remove_reader(socket.FD)
             socket.close(linger=0)
         self._sockets.clear()
+        self._monitors.clear()
         self._welcome.cancel()
         self._info.cancel()
         context.release()
@@ -119,20 +148,28 @@ class Channels:
         made = context.acquire()
         try:
             for channel, kind in _TYPES.items():
-                self._sockets[channel] = self._connect(made.socket(kind), connection, channel)  # type: ignore[index]
+                socket = self._sockets[channel] = made.socket(kind)  # type: ignore[index]
+                if channel in _WATCHED:
+                    self._monitors.append(socket.get_monitor_socket(zmq.EVENT_DISCONNECTED))
+                self._connect(socket, connection, channel)
         except BaseException:
-            for socket in self._sockets.values():
+            for socket in (*self._monitors, *self._sockets.values()):
                 socket.close(linger=0)
             self._sockets.clear()
+            self._monitors.clear()
             context.release()
             raise
         for channel, socket in self._sockets.items():
             self._loop.add_reader(socket.FD, self._drain_some, channel)
+        for monitor in self._monitors:
+            self._loop.add_reader(monitor.FD, self._disconnected, monitor)
 
-    def _connect(self, socket: zmq.Socket[bytes], connection: Mapping[str, Any], channel: str) -> zmq.Socket[bytes]:
+    def _connect(self, socket: zmq.Socket[bytes], connection: Mapping[str, Any], channel: str) -> None:
         socket.linger = 0
-        # High-water marks drop messages, `idle` among them, when this process is slow. They must go before connect.
-        socket.set_hwm(0)
+        # These must be set before connect.
+        socket.rcvhwm = WAITING
+        socket.sndhwm = WAITING_REQUESTS
+        socket.maxmsgsize = MAX_ANSWER if channel == "control" else MAX_FRAME
         # The kernel may bind after we connect: the default of 100 ms would be waited for in full.
         socket.setsockopt(zmq.RECONNECT_IVL, 2)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 50)
@@ -146,32 +183,54 @@ class Channels:
             # Requests for input are routed to the stdin socket by the identity of the shell socket.
             socket.setsockopt(zmq.IDENTITY, self._codec.session.encode("ascii"))
         socket.connect(_endpoint(connection, channel))
-        return socket
 
     def _send(self, channel: Channel, frames: Sequence[Buffer]) -> None:
-        self._sockets[channel].send_multipart(frames, zmq.NOBLOCK)
+        with contextlib.suppress(zmq.Again):
+            self._sockets[channel].send_multipart(frames, zmq.NOBLOCK)
         # Sending may swallow the event that announces an arrival (zmq's FD tells of changes, not of states).
         self._loop.call_soon(self._drain_some, channel)
 
     def _drain_some(self, channel: Channel) -> None:
+        size = 0
         for _ in range(_BATCH):
-            if not self._read(channel):
+            read = self._read(channel)
+            if not read:
+                self._flood.ends(channel)
                 return
-        self._loop.call_soon(self._drain_some, channel)
+            size += read
+            if size > _BATCH_BYTES:
+                break
+        if self._flood.rises(channel):
+            self.close()
+            self._on_lost("it sent more than can be read, and what waited to be read was too much")
+        else:
+            self._loop.call_soon(self._drain_some, channel)
 
-    def _read(self, channel: Channel) -> bool:
+    def _read(self, channel: Channel) -> int:
+        """Take the next message; return its size in bytes, 0 when there is none."""
         socket = self._sockets.get(channel)
         if socket is None:
-            return False
+            return 0
         try:
-            frames = socket.recv_multipart(zmq.NOBLOCK)
+            frames = self._frames(socket)
         except zmq.Again:
-            return False
+            return 0
         try:
             self._take(self._codec.parse(channel, frames))
         except BadMessage as error:
             self._on_bad(str(error))
-        return True
+        return sum(map(len, frames)) + 1
+
+    def _frames(self, socket: zmq.Socket[bytes]) -> Sequence[Frame]:
+        if self._cuts_itself:
+            return socket.recv_multipart(zmq.NOBLOCK)
+        parts: Sequence[zmq.Frame] = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+        return [part.bytes if len(part.buffer) < LONG else part.buffer for part in parts]
+
+    def _disconnected(self, monitor: zmq.Socket[bytes]) -> None:
+        with contextlib.suppress(zmq.Again):
+            monitor.recv_multipart(zmq.NOBLOCK)
+            self._on_lost(f"it closed a channel, or sent a message of more than {MAX_FRAME >> 20} MiB")
 
     def _take(self, message: Message) -> None:
         if message.channel == "iopub":

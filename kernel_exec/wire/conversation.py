@@ -8,19 +8,27 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from kernel_exec.wire.budget import shortened
 from kernel_exec.wire.cell import Cell
+from kernel_exec.wire.long_text import LongText
 from kernel_exec.wire.messages import BadMessage, Message
-from kernel_exec.wire.outputs import Output, bundle_of, display_id_of
+from kernel_exec.wire.outputs import Output, bundle_of, display_id_of, without_bad_pictures
 from kernel_exec.wire.widgets import Widgets
 
 KEPT_CELLS = 500
 KEPT_ALIASES = 100
 KEPT_BYTES = 16 * 2**20
+LONG_PROMPT = 10_000
 
 _COMM_TYPES = frozenset({"comm_open", "comm_msg", "comm_close"})
 _OUTPUT_TYPES = frozenset({"stream", "display_data", "execute_result", "error"})
+_NEWS_TYPES = frozenset({"status", "execute_input", "iopub_welcome", "shutdown_reply", "debug_event"})
+"""What tells of the kernel: it goes to all clients, and need not be about a request that is known here."""
+
+_UNKNOWN_TYPE = "its type is unknown, or has no business on its channel"
+_UNKNOWN_PARENT = "it belongs to a request that is not known here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,14 @@ class InputWanted:
     password: bool
 
 
-Event = Shown | Changed | Finished | InputWanted
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A part of a message was refused, and the rest of it taken."""
+
+    reason: str
+
+
+Event = Shown | Changed | Finished | InputWanted | Refused
 
 
 class Conversation:
@@ -74,8 +89,6 @@ class Conversation:
         self._displays: dict[str, dict[str, Cell]] = {}  # cells that show a display, by its id and theirs
         self._latest: Cell | None = None
         self.widgets = widgets or Widgets()
-        self.strangers = 0
-        """Messages for requests that are not (or no longer) known here."""
 
     def begin(self, cell: Cell) -> None:
         """Start routing to a cell whose request is being sent."""
@@ -101,16 +114,22 @@ class Conversation:
             BadMessage: the message is not what the protocol says; nothing changed.
         """
         cell = self._cell_of(message)
+        if message.channel == "iopub" and message.msg_type in _NEWS_TYPES:
+            return self._progress(cell, message) if cell is not None and cell.msg_id == message.parent_id else []
         if cell is None:
-            self.strangers += 1
-            return []
-        if message.channel == "iopub":
-            return self._broadcast(cell, message)
+            if message.channel == "iopub" and not message.parent_id:  # from before the first cell
+                return []
+            raise BadMessage(_UNKNOWN_PARENT)
+        return self._broadcast(cell, message) if message.channel == "iopub" else self._answer(cell, message)
+
+    def _answer(self, cell: Cell, message: Message) -> list[Event]:
         if message.channel == "shell" and message.msg_type == "execute_reply" and cell.msg_id == message.parent_id:
             return self._ended(cell, cell.take_reply, message)
         if message.channel == "stdin" and message.msg_type == "input_request":
             return [_input_wanted(cell, message)]
-        return []
+        if message.msg_type.endswith("_reply") and message.parent_id in self._aliases:
+            return []
+        raise BadMessage(_UNKNOWN_TYPE)
 
     def _cell_of(self, message: Message) -> Cell | None:
         if not message.parent_id and message.channel == "iopub" and message.msg_type in _OUTPUT_TYPES:
@@ -127,14 +146,16 @@ class Conversation:
             return self._clear(cell, message)
         if kind == "kernel_exec_cut":
             return self._cut(cell, message)
-        if kind in _COMM_TYPES:
-            self.widgets.receive(message)
-        elif cell.msg_id == message.parent_id:
-            return self._progress(cell, message)
+        if kind not in _COMM_TYPES:
+            raise BadMessage(_UNKNOWN_TYPE)
+        self.widgets.receive(message)
         return []
 
     def _clear(self, cell: Cell, message: Message) -> list[Event]:
-        wait = bool(message.content.get("wait"))
+        wait = message.content.get("wait", False)
+        if not isinstance(wait, bool | int):
+            raise BadMessage("a clear_output message has no valid wait")
+        wait = bool(wait)
         cell.outputs.clear(wait=wait)
         if not wait:
             self._forget_displays(cell)
@@ -157,6 +178,15 @@ class Conversation:
         return [*(Shown(cell, item) for item in cell.outputs.held_back()), Finished(cell)]
 
     def _output(self, cell: Cell, message: Message) -> list[Event]:
+        text = message.content.get("text")
+        if isinstance(text, LongText):
+            pieces = (replace(message, content={**message.content, "text": piece}) for piece in text.pieces())
+            return [event for piece in pieces for event in self._output(cell, piece)]
+        sound = without_bad_pictures(message)
+        refused: list[Event] = [] if sound is message else [Refused("a picture is not base64")]
+        return refused + self._add(cell, sound)
+
+    def _add(self, cell: Cell, message: Message) -> list[Event]:
         clears = cell.outputs.clears_next
         output = cell.outputs.add(message)
         if clears:
@@ -170,12 +200,17 @@ class Conversation:
         return self._shown(cell, {**output, "transient": {"display_id": display_id}})
 
     def _update_display(self, cell: Cell, message: Message) -> list[Event]:
-        bundle, display_id = bundle_of(message.content), display_id_of(message)
-        owners = self._displays.get(display_id, {})
-        touched = {msg_id: owner for msg_id, owner in owners.items() if owner.outputs.update(display_id, bundle)}
-        item = {"output_type": "update_display_data", **bundle, "transient": {"display_id": display_id}}
-        late: Iterable[Cell] = (owner for owner in touched.values() if owner.finished and owner is not cell)
-        return [*self._shown(cell, item, changed=cell.msg_id in touched), *map(Changed, late)]
+        sound = without_bad_pictures(message)
+        bundle, display_id = bundle_of(sound.content), display_id_of(sound)
+        owners = self._displays.get(display_id)
+        if not owners:
+            raise BadMessage("it updates a display that is not there")
+        fitting = {msg_id: owner.outputs.update(display_id, bundle) for msg_id, owner in owners.items()}
+        shown = fitting.get(cell.msg_id) or next(iter(fitting.values()))
+        item = {"output_type": "update_display_data", **shown, "transient": {"display_id": display_id}}
+        late: Iterable[Cell] = (owner for owner in owners.values() if owner.finished and owner is not cell)
+        refused: list[Event] = [] if sound is message else [Refused("a picture is not base64")]
+        return [*refused, *self._shown(cell, item, changed=cell.msg_id in owners), *map(Changed, late)]
 
     def _shown(self, cell: Cell, item: Output, *, changed: bool = True) -> list[Event]:
         shown: list[Event] = [Shown(cell, item)]
@@ -199,6 +234,6 @@ class Conversation:
 
 def _input_wanted(cell: Cell, message: Message) -> InputWanted:
     prompt, password = message.content.get("prompt", ""), message.content.get("password", False)
-    if not isinstance(prompt, str):
-        raise BadMessage("an input_request has no valid prompt")
-    return InputWanted(cell, prompt, bool(password))
+    if not isinstance(prompt, str) or not isinstance(password, bool):
+        raise BadMessage("an input_request has no valid prompt and password flag")
+    return InputWanted(cell, shortened(prompt, LONG_PROMPT), password)

@@ -13,12 +13,23 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
+
+from kernel_exec.wire.long_text import LONG, lift, put_back
 
 DELIMITER = b"<IDS|MSG>"
 PROTOCOL_VERSION = "5.4"
 
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_SHOWN = frozenset({"stream", "display_data", "execute_result", "update_display_data"})
+_LONG_NAME = 256
+"""Characters of an id, a type or a date: what names something is kept, and must not be of any size."""
+_LONG_HEADER = 64 * 1024
+_DEEP = 100
+"""Levels of nesting: what is deeper could be read, but not everywhere written again."""
+_FEW_FRAMES = 10_000
+
+Frame = bytes | memoryview
 
 
 class BadMessage(Exception):
@@ -34,7 +45,7 @@ class Message:
         msg_type: type from its header, such as "stream".
         msg_id: its own id.
         parent_id: id of the request that it belongs to; "" when it names none.
-        content: its content.
+        content: its content. Of a message that shows something, very long text is a LongText.
         metadata: its metadata.
         date: when it was made by its sender's clock, ISO-8601; "" when the header has none.
         buffers: binary buffers.
@@ -47,7 +58,7 @@ class Message:
     content: dict[str, Any]
     metadata: dict[str, Any] = field(default_factory=dict)
     date: str = ""
-    buffers: tuple[bytes, ...] = ()
+    buffers: tuple[Frame, ...] = ()
 
 
 def utc_now() -> str:
@@ -67,6 +78,7 @@ class Codec:
     def __init__(self, key: bytes, signature_scheme: str = "hmac-sha256", username: str = "kernel_exec") -> None:
         self._mac = hmac.new(key, digestmod=getattr(hashlib, signature_scheme.removeprefix("hmac-"))) if key else None
         self.session = uuid.uuid4().hex
+        self._mark = uuid.uuid4().hex
         self._username = username
         self._count = 0
 
@@ -94,34 +106,46 @@ class Codec:
         parts = [_pack(part) for part in (header, parent or {}, metadata or {}, content)]
         return msg_id, [DELIMITER, self._sign(parts), *parts]
 
-    def parse(self, channel: str, frames: Sequence[bytes]) -> Message:
+    def parse(self, channel: str, frames: Sequence[Frame]) -> Message:
         """Return the message in `frames` (identities, delimiter, signature, four JSON parts, buffers).
 
         Raises:
-            BadMessage: a part is missing, unsigned, not JSON, or of the wrong type.
+            BadMessage: a part is missing, unsigned, not JSON, too large, or of the wrong type.
         """
         try:
             start = frames.index(DELIMITER)
         except ValueError:
             raise BadMessage("it has no delimiter") from None
-        if len(frames) < start + 6:
-            raise BadMessage("it has too few frames")
-        parts = list(frames[start + 2 : start + 6])
+        if not start + 6 <= len(frames) <= _FEW_FRAMES:
+            raise BadMessage("it has too few frames, or too many")
+        parts = frames[start + 2 : start + 6]
         if not hmac.compare_digest(frames[start + 1], self._sign(parts)):
             raise BadMessage("its signature is wrong")
-        header, parent, metadata, content = (_unpack(part) for part in parts)
+        if max(map(len, parts[:2])) > _LONG_HEADER:
+            raise BadMessage("its header is too large")
+        header, parent, metadata = (_unpack(bytes(part)) for part in parts[:3])
+        msg_type = _text(header, "msg_type")
         return Message(
             channel,
-            _text(header, "msg_type"),
+            msg_type,
             _text(header, "msg_id"),
             _text(parent, "msg_id", required=False),
-            content,
+            self._content(msg_type, parts[3]),
             metadata,
             _text(header, "date", required=False),
             tuple(frames[start + 6 :]),
         )
 
-    def _sign(self, parts: Sequence[bytes]) -> bytes:
+    def _content(self, msg_type: str, part: Frame) -> dict[str, Any]:
+        if len(part) < LONG:
+            return _unpack(bytes(part))
+        short, longs = lift(part, self._mark, _string)
+        content = put_back(_unpack(short), longs, shown=msg_type in _SHOWN)
+        if longs and msg_type == "error":
+            content["kernel_exec_left_out"] = sum(map(len, longs.values()))
+        return content
+
+    def _sign(self, parts: Sequence[Frame]) -> bytes:
         if self._mac is None:
             return b""
         mac = self._mac.copy()
@@ -138,14 +162,50 @@ def _pack(part: dict[str, Any]) -> bytes:
         return json.dumps(part, separators=(",", ":")).encode("ascii")
 
 
-def _unpack(part: bytes) -> dict[str, Any]:
+def _no_json(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+_decoder = json.JSONDecoder(parse_constant=_no_json)
+
+
+def _decoded(part: bytes) -> Any:
     try:
-        value = json.loads(part)
+        # Names of files that are no UTF-8 come as the bytes that they are.
+        value = _decoder.decode(part.decode("utf-8", "replace"))
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"a part is not JSON ({type(error).__name__})") from None
+    return _without_surrogates(value) if b"\\u" in part and _SURROGATE.search(part) else value
+
+
+def _unpack(part: bytes) -> dict[str, Any]:
+    value = _decoded(part)
     if not isinstance(value, dict):
         raise BadMessage("a part is not a JSON object")
-    return _without_surrogates(value) if b"\\u" in part and _SURROGATE.search(part) else value
+    if part.count(b"{") + part.count(b"[") > _DEEP and _depth_beyond(value, _DEEP):
+        raise BadMessage("a part is nested too deeply")
+    return value
+
+
+def _string(raw: bytes) -> str:
+    """Return the string whose JSON form, without quotes, is `raw`."""
+    return str(_decoded(b'"%b"' % raw))
+
+
+def _depth_beyond(value: Any, levels: int) -> bool:
+    """Return whether a value is nested more deeply than that."""
+    level = [value]
+    for _ in range(levels):
+        level = [
+            item
+            for outer in level
+            if isinstance(outer, dict | list)
+            for item in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _without_surrogates(value: Any) -> Any:
@@ -161,6 +221,6 @@ def _without_surrogates(value: Any) -> Any:
 
 def _text(header: dict[str, Any], key: str, *, required: bool = True) -> str:
     value = header.get(key, "")
-    if not isinstance(value, str) or (required and not value):
+    if not isinstance(value, str) or (required and not value) or len(value) > _LONG_NAME:
         raise BadMessage(f"its header has no valid {key!r}")
     return value

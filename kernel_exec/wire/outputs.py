@@ -5,11 +5,14 @@ Semantics: https://jupyter-client.readthedocs.io/en/stable/messaging.html#messag
 
 from __future__ import annotations
 
+import binascii
 import re
+from dataclasses import replace
 from typing import Any
 
 from kernel_exec.settings import Limits
 from kernel_exec.wire.budget import Cuts, NoSink, Part, Sink, shortened, sizes_of, split_bundle
+from kernel_exec.wire.long_text import LongText
 from kernel_exec.wire.messages import BadMessage, Message
 from kernel_exec.wire.terminal import TerminalText, head_of
 
@@ -22,6 +25,8 @@ ALLOWANCE = 1024
 """Bytes beyond the limit for the lines that tell what was left out."""
 
 _JSON_MIME = re.compile(r"application/(.+\+)?json$")
+_MANY_TYPES = 100
+_LONG_TYPE = 256
 
 
 class Outputs:
@@ -63,15 +68,17 @@ class Outputs:
             self.cuts.add_part("the text of an error", left_out)
         return self._show(output, display_id_of(message))
 
-    def update(self, display_id: str, bundle: dict[str, Any]) -> bool:
-        """Put other data into the displays of that id; return whether there are any."""
+    def update(self, display_id: str, bundle: dict[str, Any]) -> dict[str, Any]:
+        """Put other data into the displays of that id; return what of it fits."""
+        fitting: dict[str, Any] = {}
         for index in self._displays.get(display_id, ()):
             images, size = sizes_of(self._items[index]["data"])
             self._image_size -= images
             self._display_size -= size
+            fitting = self._fitting(bundle)
             # What was handed out stays as it was.
-            self._items[index] = {**self._items[index], **self._fitting(bundle)}
-        return display_id in self._displays
+            self._items[index] = {**self._items[index], **fitting}
+        return fitting
 
     def take_cut(self, message: Message) -> Output | None:
         """Take what the kernel tells of output that it has left out itself; return the line that stands for text.
@@ -286,6 +293,8 @@ def bundle_of(content: dict[str, Any]) -> dict[str, Any]:
     data, metadata = content.get("data"), content.get("metadata") or {}
     if not isinstance(data, dict) or not isinstance(metadata, dict):
         raise BadMessage("a display message has no valid data and metadata")
+    if len(data) > _MANY_TYPES or any(len(mime) > _LONG_TYPE for mime in data):
+        raise BadMessage("a display message has too many MIME types, or one with too long a name")
     return {"data": {mime: _mime_value(mime, value) for mime, value in data.items()}, "metadata": metadata}
 
 
@@ -293,7 +302,37 @@ def display_id_of(message: Message) -> str:
     """Return the display id that a display message names, or ""."""
     transient = message.content.get("transient")
     display_id = transient.get("display_id") if isinstance(transient, dict) else None
-    return display_id if isinstance(display_id, str) else ""
+    if not isinstance(display_id, str | None) or len(display_id or "") > _LONG_TYPE:
+        raise BadMessage("a display message has no valid display id")
+    return display_id or ""
+
+
+def without_bad_pictures(message: Message) -> Message:
+    """Return a display message without what it says to be pictures in base64 and is none; itself when it has none.
+
+    Raises:
+        BadMessage: nothing is left.
+    """
+    data = message.content.get("data")
+    data = data if isinstance(data, dict) else {}
+    bad = {mime for mime, value in data.items() if _is_bad_picture(mime, value)}
+    if not bad:
+        return message
+    if len(bad) == len(data):
+        raise BadMessage("a picture is not base64")
+    rest = {mime: value for mime, value in data.items() if mime not in bad}
+    return replace(message, content={**message.content, "data": rest})
+
+
+def _is_bad_picture(mime: str, value: Any) -> bool:
+    if not mime.startswith("image/") or mime.startswith("image/svg"):
+        return False
+    try:
+        text = "".join(value) if isinstance(value, list) else str(value)
+        binascii.a2b_base64("".join(text.split()), strict_mode=True)
+    except (ValueError, TypeError):  # also of a list of something else
+        return True
+    return False
 
 
 def _error(content: dict[str, Any]) -> Output:
@@ -307,8 +346,8 @@ def _error(content: dict[str, Any]) -> Output:
 
 
 def _mime_value(mime: str, value: Any) -> Any:
-    if _JSON_MIME.match(mime) or isinstance(value, str):
+    if _JSON_MIME.match(mime) or isinstance(value, str | LongText):
         return value
     if isinstance(value, list) and all(isinstance(line, str) for line in value):
         return "".join(value)
-    raise BadMessage(f"a display message has a value for {mime!r} that is no text")
+    raise BadMessage("a display message has a value that is no text")

@@ -9,11 +9,14 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from kernel_exec.wire.messages import BadMessage, Message
+from kernel_exec.wire.messages import BadMessage, Frame, Message
 
 MIME = "application/vnd.jupyter.widget-state+json"
 MAX_BYTES = 16 * 2**20
 """What the widgets of a session may hold in this process; models beyond it are not kept."""
+MODEL_COST = 1000
+"""Bytes that count for each model beyond its state."""
+_LONG_ID = 256
 
 
 class Widgets:
@@ -22,6 +25,7 @@ class Widgets:
     def __init__(self) -> None:
         self._models: dict[str, dict[str, Any]] = {}
         self._sizes: dict[str, int] = {}
+        self._size = 0
         self.changed = False
         """True when something changed since this was last set to False."""
 
@@ -29,10 +33,10 @@ class Widgets:
         """Take a comm message.
 
         Raises:
-            BadMessage: it is not what the protocol says.
+            BadMessage: it is not what the protocol says, or its model is more than is kept.
         """
         comm_id, data = message.content.get("comm_id"), message.content.get("data", {})
-        if not isinstance(comm_id, str) or not isinstance(data, dict):
+        if not isinstance(comm_id, str) or len(comm_id) > _LONG_ID or not isinstance(data, dict):
             raise BadMessage("a comm message has no valid id and data")
         if message.msg_type == "comm_close":
             self._drop(comm_id)
@@ -49,7 +53,7 @@ class Widgets:
         models = {comm_id: _stored(model) for comm_id, model in self._models.items()}
         return {MIME: {"state": models, "version_major": 2, "version_minor": 0}}
 
-    def _update(self, comm_id: str, data: dict[str, Any], buffers: tuple[bytes, ...]) -> None:
+    def _update(self, comm_id: str, data: dict[str, Any], buffers: tuple[Frame, ...]) -> None:
         state, paths = data.get("state", {}), data.get("buffer_paths") or []
         if not isinstance(state, dict) or not isinstance(paths, list) or len(paths) > len(buffers):
             raise BadMessage("a comm message has no valid state and buffers")
@@ -62,12 +66,15 @@ class Widgets:
                 "path": path,
                 "data": base64.b64encode(buffer).decode("ascii"),
             }
-        self._sizes[comm_id] = len(repr(model))
-        if sum(self._sizes.values()) > MAX_BYTES:
+        size = MODEL_COST + len(repr(model))
+        self._size += size - self._sizes.get(comm_id, 0)
+        self._sizes[comm_id] = size
+        if self._size > MAX_BYTES:
             self._drop(comm_id)
+            raise BadMessage("the widgets of the session hold more than is kept of them")
 
     def _drop(self, comm_id: str) -> None:
-        self._sizes.pop(comm_id, None)
+        self._size -= self._sizes.pop(comm_id, 0)
         self.changed = self._models.pop(comm_id, None) is not None or self.changed
 
 

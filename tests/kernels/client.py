@@ -44,7 +44,7 @@ class Client:
         self.kernel = kernel
         self.outcomes: dict[str, Outcome] = {}
         self.problems: list[str] = []
-        self.channels = Channels(kernel.connection, self._take, self.problems.append)
+        self.channels = Channels(kernel.connection, self._take, self.problems.append, self.problems.append)
 
     async def run(self, code: str, *, timeout: float = PATIENCE) -> Outcome:
         """Run a cell to its end."""

@@ -113,7 +113,15 @@ def test_asking_for_the_exit(payload: Any, asks: bool) -> None:
     assert made.asks_exit is asks
 
 
-@pytest.mark.parametrize("state", ["starting", 3, None, []])
+@pytest.mark.parametrize("state", [3, None, []])
+def test_a_status_without_a_state_is_refused(state: Any) -> None:
+    made = cell()
+    with pytest.raises(BadMessage, match="no state"):
+        made.take_status(status(state))
+    assert not made.started
+
+
+@pytest.mark.parametrize("state", ["starting", "x"])
 def test_other_states_mean_nothing(state: Any) -> None:
     made = cell()
     made.take_status(status(state))

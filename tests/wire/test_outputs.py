@@ -62,7 +62,7 @@ def test_json_stays_json_and_lines_of_text_are_joined() -> None:
 
 NO_TEXT = "a stream message has no valid name and text"
 NO_DATA = "a display message has no valid data and metadata"
-NO_VALUE = "a display message has a value for 'text/plain' that is no text"
+NO_VALUE = "a display message has a value that is no text"
 NO_TRACE = "an error message has no valid traceback"
 NO_NAME = "an error message has no valid name and value"
 
@@ -121,7 +121,7 @@ def test_a_snapshot_does_not_change_later() -> None:
 
 @pytest.mark.parametrize(
     ("transient", "display_id"),
-    [({"display_id": "a"}, "a"), ({}, ""), (None, ""), ("x", ""), ({"display_id": 3}, "")],
+    [({"display_id": "a"}, "a"), ({}, ""), (None, ""), ("x", ""), ({"display_id": None}, "")],
 )
 def test_display_ids(transient: Any, display_id: str) -> None:
     assert display_id_of(message("display_data", data={}, transient=transient)) == display_id

@@ -71,7 +71,7 @@ def test_the_stored_form() -> None:
 
 
 def test_a_closed_model_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_BYTES", 400)
+    monkeypatch.setattr(module, "MAX_BYTES", module.MODEL_COST + 400)
     widgets = Widgets()
     for number in range(20):
         widgets.receive(opened(str(number), value="x" * 100))
@@ -125,8 +125,9 @@ def test_malformed_messages_are_refused(bad: Message, why: str) -> None:
 
 
 def test_models_beyond_the_bound_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_BYTES", 400)
+    monkeypatch.setattr(module, "MAX_BYTES", module.MODEL_COST + 400)
     widgets = Widgets()
     widgets.receive(opened("small", value="x"))
-    widgets.receive(opened("large", value="x" * 500))
+    with pytest.raises(BadMessage, match="more than is kept"):
+        widgets.receive(opened("large", value="x" * 500))
     assert set(states(widgets)) == {"small"}
