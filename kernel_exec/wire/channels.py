@@ -128,12 +128,10 @@ class Channels:
         """Close the sockets and drop what was not read or sent; idempotent."""
         if not self._sockets:
             return
-        for socket in (*self._monitors, *self._sockets.values()):
-            if not self._loop.is_closed():
+        if not self._loop.is_closed():
+            for socket in (*self._monitors, *self._sockets.values()):
                 self._loop.remove_reader(socket.FD)
-            socket.close(linger=0)
-        self._sockets.clear()
-        self._monitors.clear()
+        self._close_sockets()
         self._welcome.cancel()
         self._info.cancel()
         context.release()
@@ -153,16 +151,22 @@ class Channels:
                     self._monitors.append(socket.get_monitor_socket(zmq.EVENT_DISCONNECTED))
                 self._connect(socket, connection, channel)
         except BaseException:
-            for socket in (*self._monitors, *self._sockets.values()):
-                socket.close(linger=0)
-            self._sockets.clear()
-            self._monitors.clear()
+            self._close_sockets()
             context.release()
             raise
         for channel, socket in self._sockets.items():
             self._loop.add_reader(socket.FD, self._drain_some, channel)
         for monitor in self._monitors:
             self._loop.add_reader(monitor.FD, self._disconnected, monitor)
+
+    def _close_sockets(self) -> None:
+        # The thread of zmq, which all executors share, waits for ever to tell of an end that nobody listens for.
+        for socket in self._sockets.values():
+            socket.disable_monitor()
+        for socket in (*self._monitors, *self._sockets.values()):
+            socket.close(linger=0)
+        self._monitors.clear()
+        self._sockets.clear()
 
     def _connect(self, socket: zmq.Socket[bytes], connection: Mapping[str, Any], channel: str) -> None:
         socket.linger = 0
@@ -229,8 +233,9 @@ class Channels:
 
     def _disconnected(self, monitor: zmq.Socket[bytes]) -> None:
         with contextlib.suppress(zmq.Again):
-            monitor.recv_multipart(zmq.NOBLOCK)
-            self._on_lost(f"it closed a channel, or sent a message of more than {MAX_FRAME >> 20} MiB")
+            while True:
+                monitor.recv_multipart(zmq.NOBLOCK)
+                self._on_lost(f"it closed a channel, or sent a message of more than {MAX_FRAME >> 20} MiB")
 
     def _take(self, message: Message) -> None:
         if message.channel == "iopub":
