@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kernel_exec.artifacts import Collected
+from kernel_exec.glyphs import Glyphs
 from kernel_exec.home import Home
 from kernel_exec.outcome import Verdict, memory_note
 from kernel_exec.pictures import images_of
@@ -34,6 +35,7 @@ class Reporter:
     def __init__(self, home: Home, limits: Limits, scribe: Scribe, worker: Worker) -> None:
         self._home, self._limits, self._scribe, self._worker = home, limits, scribe, worker
         self._artifacts: dict[Path, Artifact] = {}
+        self._glyphs = Glyphs()
 
     @property
     def artifacts(self) -> list[Artifact]:
@@ -61,13 +63,16 @@ class Reporter:
         images, trouble = await self._scribe.save(images_of(outputs), spill.stem)
         facts = list(map(self._fact, collected.artifacts))
         files = [f"{fact['change']} {fact['path']!r}" for fact in facts]
-        text = await self._text(text_of(outputs, verdict.error, files), spill)
+        stderr = cell.outputs.stream("stderr")
+        undrawn, undrawn_again = self._glyphs.told(stderr)
+        text = await self._text(text_of(outputs, verdict.error, files, [*undrawn, *undrawn_again]), spill)
         metadata = _metadata(verdict, ending, duration, facts)
         unwritten = await self._scribe.write(Entry(cell, metadata, verdict.extra))
         notes = (
             *notes_of(cell.outputs.cuts, self._limits),
             *spill.notes(),
             *collected.notes,
+            *undrawn,
             memory_note(verdict, ending),
             trouble,
             unwritten,
@@ -76,7 +81,7 @@ class Reporter:
         return result_of(
             verdict,
             stdout=cell.outputs.stream("stdout"),
-            stderr=cell.outputs.stream("stderr"),
+            stderr=stderr,
             text=text,
             outputs=outputs,
             images=images,
