@@ -19,9 +19,7 @@ _RANGES = (
 )
 """Where Han, kana and Hangul are, with their punctuation and full-width forms."""
 _SIGNS = ("missing from", "does not have a glyph")
-_LACK = (
-    r"Glyph (?P<number>\d{1,7}) \((?s:.{0,100}?)\) missing from (?:current font|font\(s\) (?P<fonts>[^\n]{0,500}?))\.$"
-)
+_LACK = r"Glyph (?P<number>\d{1,7}) \((?s:.{0,100}?)\) missing from (?:current font|font\(s\) (?P<fonts>[^\n]*))[^\n]*"
 _LACK_IN_FORMULA = (
     r"^Font [^\n]{1,200} does not have a glyph for [^\n]{1,100} \[U\+(?P<code>[0-9a-f]{1,6})\][^\n]{0,100}"
 )
@@ -63,7 +61,7 @@ def lacking(stderr: str) -> tuple[list[str], str]:
         number = int(match["number"]) if match["number"] else int(match["code"], 16)
         if number <= sys.maxunicode:
             found[chr(number)] = None
-            fonts = fonts or match["fonts"] or ""
+            fonts = fonts or (match["fonts"] or "").rstrip(".")
     return list(found), "".join(filter(str.isprintable, fonts))[:200]
 
 
