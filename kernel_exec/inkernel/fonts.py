@@ -3,7 +3,7 @@
 matplotlib takes each glyph from the first font of `font.family` that has it. In our kernels a few fonts for those
 scripts follow at the end of that list, as it is handed to what draws: `rcParams` stay as they are, what the user has
 chosen comes first, and the fonts that come last draw only what nothing before them could. Where matplotlib is not
-shaped as expected, nothing is changed.
+shaped as expected, nothing is changed. `imports` says when this module is needed.
 """
 
 from __future__ import annotations
@@ -39,12 +39,7 @@ FAMILIES = (
 character, with a box for each, is none of them."""
 
 
-def prepare() -> None:
-    """See to it that matplotlib is extended when user code imports it, and not before: that would take a second."""
-    _Finder({"matplotlib.font_manager": _extend_lists, "matplotlib._mathtext": _extend_formulas}).wait()
-
-
-def _extend_lists(module: Any) -> None:
+def extend_lists(module: Any) -> None:
     """Let the lists of fonts that `matplotlib.font_manager` finds end with ours."""
     original: Callable[..., list[str]] = module.FontManager._find_fonts_by_props
     known: weakref.WeakKeyDictionary[Any, _LastFonts] = weakref.WeakKeyDictionary()
@@ -62,7 +57,7 @@ def _extend_lists(module: Any) -> None:
     module.FontManager._find_fonts_by_props = _find_fonts_by_props
 
 
-def _extend_formulas(module: Any) -> None:
+def extend_formulas(module: Any) -> None:
     """Let `matplotlib._mathtext`, which draws every text with a formula in it, look into those lists as well."""
     original: Callable[..., Any] = module.UnicodeFonts._get_glyph
 
@@ -160,53 +155,3 @@ def _drawn(path: str, characters: frozenset[str]) -> frozenset[str]:
     except (OSError, RuntimeError):
         return frozenset()
     return frozenset(character for character in characters if font.get_char_index(ord(character)))
-
-
-class _Finder:
-    """Stands first in `sys.meta_path` until the modules that it waits for have been imported.
-
-    Args:
-        changes: what is to be done with a module once it has been imported, by its name.
-    """
-
-    def __init__(self, changes: dict[str, Callable[[Any], None]]) -> None:
-        self._changes = changes
-
-    def wait(self) -> None:
-        """Begin to wait."""
-        sys.meta_path.insert(0, self)
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Find a module as the others do, with our loader around theirs; None for those that do not matter."""
-        if name not in self._changes:
-            return None
-        finders = [finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
-        spec = next(filter(None, (finder.find_spec(name, path, target) for finder in finders)), None)
-        if spec is not None and hasattr(spec.loader, "exec_module"):
-            spec.loader = _Loader(spec.loader, self._imported)  # type: ignore[assignment]
-        return spec
-
-    def _imported(self, module: Any) -> None:
-        change = self._changes.pop(module.__name__, None)
-        if not self._changes:
-            with contextlib.suppress(ValueError):
-                sys.meta_path.remove(self)
-        with contextlib.suppress(Exception):  # a module of the user's own, or another version of it
-            if change is not None:
-                change(module)
-
-
-class _Loader:
-    """Loads a module as another loader does, leaves that one in its place, and says that it is loaded."""
-
-    def __init__(self, loader: Any, imported: Callable[[Any], None]) -> None:
-        self._loader, self._imported = loader, imported
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def exec_module(self, module: Any) -> None:
-        """Run the module."""
-        module.__loader__ = module.__spec__.loader = self._loader
-        self._loader.exec_module(module)
-        self._imported(module)

@@ -96,7 +96,7 @@ def test_the_first_cell_draws_and_saves(fresh: Callable[..., Executor], able: Ho
     names = ran(ex, f"print({HOOKS}, sorted(n for n in globals() if 'font' in n.lower()))").stdout
     assert "_Finder" in names
     result = ran(ex, f"import matplotlib.pyplot as plt\nplt.title({TITLE!r})\nplt.savefig('a.png')")
-    assert silent(result)
+    assert silent(result), result.stderr
     assert len(result.images) == 1
     assert [artifact.path.name for artifact in result.artifacts] == ["a.png"]
     assert ran(ex, f"print({HOOKS}, sorted(n for n in globals() if 'font' in n.lower()))").stdout == "[] []\n"
@@ -117,7 +117,7 @@ def test_it_is_as_if_the_user_had_named_the_font(with_font: Executor) -> None:
     """
     result = ran(with_font, DRAW + textwrap.dedent(code))
     assert result.stdout == "True True\n" * 8 + "True ['sans-serif'] False\n"
-    assert silent(result)
+    assert silent(result), result.stderr
 
 
 def test_inline_styles_and_defaults(with_font: Executor) -> None:
@@ -129,7 +129,7 @@ def test_inline_styles_and_defaults(with_font: Executor) -> None:
     plt.title({TITLE!r}); plt.xlabel("月 $月$"); plt.show()
     """
     result = ran(with_font, "%matplotlib inline\n" + textwrap.dedent(code))
-    assert silent(result)
+    assert silent(result), result.stderr
     assert len(result.images) == 2
 
 
@@ -146,14 +146,15 @@ def test_what_needs_no_such_font_is_drawn_as_before(with_font: Executor, without
 
 def test_the_users_fonts_come_first(with_font: Executor, tmp_path: Path) -> None:
     """By name and by file; and what the user adds, or makes matplotlib use, is taken up."""
-    mine = typefaces.make(tmp_path / "mine.ttf", "My Own", "中月", height=300)
+    mine = typefaces.make(tmp_path / "mine.ttf", "My Own", "中月lp", height=300)
     code = f"""
     from matplotlib import font_manager
     font_manager.fontManager.addfont({str(mine)!r})
     found = font_manager.fontManager._find_fonts_by_props
     print([p.rpartition("/")[2] for p in found(font_manager.FontProperties(family=["My Own", "DejaVu Sans"]))][:2])
     print([p.rpartition("/")[2] for p in found("My Own")][0])
-    print([p.rpartition("/")[2] for p in found(font_manager.FontProperties(family=["DejaVu Sans", {FAMILY!r}]))])
+    named = found(font_manager.FontProperties(family=["DejaVu Sans", {FAMILY!r}]))
+    print(len(named) == len(set(named)) > 1)
     print(draw("中", family="My Own") != draw("中"), draw("中文", family="My Own") != draw("中", family="My Own"))
     properties = font_manager.FontProperties
     by_name, by_file = properties(family="My Own"), properties(fname={str(mine)!r})
@@ -163,9 +164,8 @@ def test_the_users_fonts_come_first(with_font: Executor, tmp_path: Path) -> None
     lines = result.stdout.splitlines()
     assert lines[0] == "['mine.ttf', 'DejaVuSans.ttf']"
     assert lines[1] == "mine.ttf"
-    assert lines[2].count("all.ttf") == 1
-    assert lines[3:] == ["True True", "True"]
-    assert silent(result)
+    assert lines[2:] == ["True", "True True", "True"]
+    assert silent(result), result.stderr
 
 
 @pytest.mark.parametrize("suffix", [".otf", ".ttc"])
@@ -227,7 +227,7 @@ def test_other_font_managers_and_other_functions(with_font: Executor) -> None:
     import json, pickle, threading
     from matplotlib import font_manager as fm
     class Manager(fm.FontManager): pass
-    print(any("all.ttf" in path for path in Manager()._find_fonts_by_props("sans")))
+    print(len(Manager()._find_fonts_by_props("sans")) > 1)
     fm.json_dump(fm.fontManager, "list.json")
     print(sorted(vars(fm.json_load("list.json"))) == sorted(vars(fm.fontManager)))
     print(len(pickle.loads(pickle.dumps(fm.fontManager)).ttflist) > 0)
@@ -303,8 +303,8 @@ IMPORTS = {
 
 
 @pytest.mark.parametrize("code", IMPORTS.values(), ids=IMPORTS)
-def test_an_import_is_what_it_would_be(fresh: Callable[..., Executor], code: str) -> None:
-    result = ran(fresh(), code)
+def test_an_import_is_what_it_would_be(fresh: Callable[..., Executor], able: HostKernel, code: str) -> None:
+    result = ran(fresh(kernel=able), code)
     assert result.stdout == "1\n"
     assert not result.stderr
 

@@ -17,7 +17,8 @@ def make(path: Path, family: str, characters: str, *, height: int = 800, weight:
     outlines = _outlines(family, characters, height, weight, truetype=path.suffix == ".ttf")
     if path.suffix == ".ttc":
         collection = TTCollection()
-        collection.fonts = [_outlines("Another Family", "a", height, weight, truetype=False), outlines]
+        first = _outlines("Noto Sans CJK JP", characters, height, weight, truetype=False)
+        collection.fonts = [first, outlines]  # matplotlib 3.11 finds the others, too
         collection.save(path)
     else:
         outlines.save(path)
