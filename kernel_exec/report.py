@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kernel_exec.artifacts import Collected
+from kernel_exec.glyphs import Glyphs
 from kernel_exec.home import Home
 from kernel_exec.metrics import Counters
 from kernel_exec.outcome import Verdict, memory_note
@@ -37,6 +38,7 @@ class Reporter:
         self._home, self._limits, self._scribe, self._worker = home, limits, scribe, worker
         self._counters = counters
         self._artifacts: dict[Path, Artifact] = {}
+        self._glyphs = Glyphs()
 
     @property
     def artifacts(self) -> list[Artifact]:
@@ -64,7 +66,9 @@ class Reporter:
         images, trouble = await self._scribe.save(images_of(outputs), spill.stem)
         facts = list(map(self._fact, collected.artifacts))
         files = [f"{fact['change']} {fact['path']!r}" for fact in facts]
-        text = await self._text(text_of(outputs, verdict.error, files), spill)
+        stderr = cell.outputs.stream("stderr")
+        undrawn, undrawn_again = self._glyphs.told(stderr)
+        text = await self._text(text_of(outputs, verdict.error, files, [*undrawn, *undrawn_again]), spill)
         metadata = _metadata(verdict, ending, duration, facts)
         unwritten = await self._scribe.write(Entry(cell, metadata, verdict.extra))
         notes = (
@@ -72,6 +76,7 @@ class Reporter:
             *spill.notes(),
             *collected.notes,
             self._counters.news(),
+            *undrawn,
             memory_note(verdict, ending),
             trouble,
             unwritten,
@@ -80,7 +85,7 @@ class Reporter:
         return result_of(
             verdict,
             stdout=cell.outputs.stream("stdout"),
-            stderr=cell.outputs.stream("stderr"),
+            stderr=stderr,
             text=text,
             outputs=outputs,
             images=images,

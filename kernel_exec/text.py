@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from kernel_exec.glyphs import without_warnings
 from kernel_exec.results import ErrorInfo, Output
 from kernel_exec.wire.budget import description_of
 from kernel_exec.wire.terminal import strip_ansi
@@ -13,16 +14,21 @@ MANY_FILES = 20
 """Files that a text names."""
 
 
-def text_of(outputs: Sequence[Output], error: ErrorInfo | None, files: Sequence[str] = ()) -> str:
-    """Return the whole text: the error first, then all outputs in the order in which they came, then the files.
+def text_of(
+    outputs: Sequence[Output], error: ErrorInfo | None, files: Sequence[str] = (), undrawn: Sequence[str] = ()
+) -> str:
+    """Return the whole text: the error first, then all outputs in the order in which they came, then what it did.
 
     Args:
         outputs: what the cell put out.
         error: why it did not end well.
         files: what it did to files, each in words.
+        undrawn: what characters could not be drawn, in sentences. They stand for matplotlib's warnings, which repeat
+            themselves for each character.
     """
     parts = [str(error)] if error else []
     parts += [_readable(output) for output in outputs]
+    parts += [f"[{sentence}]" for sentence in undrawn]
     if files:
         more = f", and {len(files) - MANY_FILES:,} more" if len(files) > MANY_FILES else ""
         parts.append(f"[files: {', '.join(files[:MANY_FILES])}{more}]")
@@ -48,12 +54,13 @@ def cut(text: str, limit: int, places: Sequence[str]) -> str:
 
 def _readable(output: Output) -> str:
     if output["output_type"] == "stream":
-        return strip_ansi(output["text"])
+        text = strip_ansi(output["text"])
+        return without_warnings(text) if output["name"] == "stderr" else text
     if output["output_type"] == "error":
         return strip_ansi("\n".join(output["traceback"]))
     data: dict[str, Any] = output["data"]
-    if text := description_of(output):
-        return text
+    if description := description_of(output):
+        return description
     for mime in ("text/markdown", "text/plain", "text/html", "application/json"):
         if mime in data and not any(kind.startswith("image/") for kind in data):
             return str(data[mime])

@@ -28,6 +28,7 @@ from traitlets import DottedObjectName, Type  # noqa: E402
 from .budget import CUT_TYPE, DisplayBudget, Sizes, cut_reply, sizes_from  # noqa: E402
 from .describe import describing  # noqa: E402
 from .guards import Guards, keep_context_in_threads  # noqa: E402
+from .imports import await_matplotlib  # noqa: E402
 from .inspector import Inspector  # noqa: E402
 from .interrupts import Interrupts  # noqa: E402
 from .outstream import OutStream, quiet  # noqa: E402
@@ -231,4 +232,5 @@ def application() -> type[IPKernelApp]:
     OutStream.sizes = Kernel.sizes = sizes_from(os.environ)
     Kernel.displays = DisplayBudget(directory, Kernel.sizes) if Kernel.sizes else None
     keep_context_in_threads()
+    await_matplotlib()
     return IPKernelApp

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 from kernel_exec.cli.checks.finding import Finding
+from kernel_exec.glyphs import REMEDY
 
 PROBE = Path(__file__).with_name("probe_fonts.py")
 SAMPLES = {"Chinese": "中", "Japanese": "あ", "Korean": "한"}
-PACKAGE = "fonts-noto-cjk"
 TIMEOUT = 18.0
 
 
@@ -33,5 +33,4 @@ def fonts() -> list[Finding]:
 def _script(name: str, font: str | None) -> Finding:
     if font:
         return Finding(f"font: {name}", "ok", font)
-    remedy = f"install one, e.g. apt-get install {PACKAGE}; then delete ~/.cache/matplotlib, its list of fonts"
-    return Finding(f"font: {name}", "missing", "no font that matplotlib finds has its characters", remedy)
+    return Finding(f"font: {name}", "missing", "no font that matplotlib finds has its characters", REMEDY)
