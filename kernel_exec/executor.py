@@ -44,7 +44,7 @@ from kernel_exec.settings import (
 )
 from kernel_exec.stream import Stream
 from kernel_exec.succession import Succession
-from kernel_exec.values import packed, unpacked
+from kernel_exec.values import Packed, packed, unpacked
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.conversation import Changed, Event, InputWanted, Shown
 from kernel_exec.wire.outputs import Outputs
@@ -122,6 +122,7 @@ class AsyncExecutor:
         self._calls: dict[Execution, asyncio.Task[None]] = {}
         self._running: Execution | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._puts: set[asyncio.Task[None]] = set()
 
     # Running code
 
@@ -270,7 +271,11 @@ class AsyncExecutor:
         """Set a variable of the kernel, also while a cell runs, and record that.
 
         The recording gets a cell that sets the same value when it is run in the same directory: a literal, or code that
-        reads a file which is written beside the recording's pictures.
+        reads a file which is written beside the recording's pictures. Once the kernel has been asked, that is done
+        also when the waiting task is cancelled.
+
+        What is put while a cell runs is recorded below that cell, and says so: the cell may have seen it or not, or
+        have set the name itself later, and a replay cannot know. Put what a cell needs before it runs.
 
         Args:
             name: a Python identifier.
@@ -287,12 +292,16 @@ class AsyncExecutor:
         self._check_usable()
         key = checked_name(name)
         kept = await self._worker.run(packed, value)
-        await self._ask(lambda questions: questions.put(key, kept), timeout)
-        self._check_usable()
-        if self._scribe.path is not None:
-            cell = await self._worker.run(keep, key, value, kept, self._home)
-            if trouble := await self._scribe.write_cell(cell):
-                raise RecordingError(trouble)
+        sent = asyncio.Event()
+        setting = asyncio.ensure_future(self._set(key, value, kept, timeout, sent))
+        self._puts.add(setting)
+        setting.add_done_callback(self._set_at_last)
+        try:
+            await asyncio.shield(setting)
+        except asyncio.CancelledError:
+            if not sent.is_set():
+                setting.cancel()
+            raise
 
     async def complete(
         self, code: str, cursor: int | None = None, *, timeout: float | None = ANSWER_TIMEOUT
@@ -517,6 +526,21 @@ class AsyncExecutor:
             self._check_usable()  # when it died because of `close`, that is what is to be said
             raise
 
+    async def _set(self, name: str, value: Any, kept: Packed, timeout: float | None, sent: asyncio.Event) -> None:
+        """Set a variable and record it."""
+        before = self._running
+        await self._ask(lambda questions: questions.put(name, kept, sent), timeout)
+        if self._scribe.path is not None:
+            running = before or self._running
+            cell = await self._worker.run(keep, name, value, kept, self._home, running and running.cell)
+            if trouble := await self._scribe.write_below(cell):
+                raise RecordingError(trouble)
+
+    def _set_at_last(self, setting: asyncio.Task[None]) -> None:
+        self._puts.discard(setting)
+        if not setting.cancelled():
+            setting.exception()  # whoever has waited was told
+
     async def _restart(self) -> ExecutionResult:
         already_lost = self._kernels.session is None
         session = await self._live()
@@ -589,6 +613,8 @@ class AsyncExecutor:
             task.cancel()
         try:
             await self._kernels.stop()
+            if self._puts:
+                await asyncio.wait(tuple(self._puts))
         finally:
             try:
                 await self._record_widgets()

@@ -15,6 +15,7 @@ from kernel_exec.inkernel.frames import steps
 from kernel_exec.pictures import write_new
 from kernel_exec.recording import code_cell
 from kernel_exec.values import Packed
+from kernel_exec.wire.cell import Cell
 
 LITERAL = 2000
 """Bytes of a value that is written into the cell itself, at the most."""
@@ -57,7 +58,7 @@ def checked_name(name: str) -> str:
     return key
 
 
-def keep(name: str, value: Any, packed: Packed, home: Home) -> dict[str, Any]:
+def keep(name: str, value: Any, packed: Packed, home: Home, during: Cell | None = None) -> dict[str, Any]:
     """Return the cell that sets a variable to a value, whose file is written, where it has one.
 
     Args:
@@ -65,6 +66,7 @@ def keep(name: str, value: Any, packed: Packed, home: Home) -> dict[str, Any]:
         value: what was put.
         packed: the same as it travelled.
         home: where the session lives on disk.
+        during: the cell that ran meanwhile.
 
     Raises:
         RecordingError: the file could not be written.
@@ -75,6 +77,10 @@ def keep(name: str, value: Any, packed: Packed, home: Home) -> dict[str, Any]:
         source = f"{name} = {literal(value)}"
     else:
         source = _reading(name, packed, _written(name, packed, home))
+    if during is not None:
+        facts["during"] = during.cell_id
+        number = f"In[{during.execution_count}]" if during.execution_count else "the cell above"
+        source = f"# Set while {number} was running, which may have seen it or not.\n{source}"
     return code_cell(uuid.uuid4().hex[:8], source, metadata={"kernel_exec": facts})
 
 

@@ -62,10 +62,10 @@ class Questions:
         reply = await self.ask("get", name=name)
         return Packed(_checked(reply.content.get("value"), dict), reply.buffers)
 
-    async def put(self, name: str, value: Packed) -> None:
-        """Ask to set a variable."""
+    async def put(self, name: str, value: Packed, sent: asyncio.Event) -> None:
+        """Ask to set a variable; `sent` is set as soon as that cannot be taken back."""
         try:
-            await self.ask("put", value.buffers, name=name, value=value.meta)
+            await self.ask("put", value.buffers, sent, name=name, value=value.meta)
         except RequestTimeout as error:
             raise RequestTimeout(f"{error}. {name} may still be set later, and that is not recorded") from error
 
@@ -88,8 +88,10 @@ class Questions:
         request = {"code": code, "cursor_pos": at, "detail_level": detail}
         return _inspection(await self._ask_any("inspect_request", request))
 
-    async def ask(self, question: str, buffers: Sequence[Buffer] = (), **content: Any) -> Message:
-        """Ask a kernel of ours.
+    async def ask(
+        self, question: str, buffers: Sequence[Buffer] = (), sent: asyncio.Event | None = None, **content: Any
+    ) -> Message:
+        """Ask a kernel of ours; `sent` is set when the question is.
 
         Raises:
             Unsupported: it is none.
@@ -103,6 +105,8 @@ class Questions:
             )
         request = {"do": question, **content}
         async with self._turn():
+            if sent is not None:
+                sent.set()
             reply = await self._session.request(
                 "control", "kernel_exec_request", request, deadline=self._deadline, buffers=buffers
             )

@@ -146,8 +146,8 @@ class ExecutionResult:
         stdout: text that it wrote to standard output, with carriage returns and backspaces folded as a
             terminal shows them.
         stderr: the same for standard error.
-        text: what a model should read: the error first, then text and results in the order they came. One sentence
-            stands for matplotlib's warnings of characters that it could not draw.
+        text: what a model should read: the error first and short, then text and results in the order they came. One
+            sentence stands for matplotlib's warnings of characters that it could not draw.
         outputs: the output cells as nbformat 4.5 dictionaries, with every mime type as the kernel sent it.
         images: every picture, in order, as bytes and as a file.
         artifacts: the files in the work directory that the cell created, changed or deleted, by path.

@@ -108,6 +108,11 @@ class Scribe:
         """Write a cell that no kernel ran, such as a text."""
         return await self._settled(self._worker.run(self._write, cell)) if self._recorder else None
 
+    async def write_below(self, cell: dict[str, Any]) -> str | None:
+        """Write a cell that no kernel ran below the one that runs, which may not be written yet."""
+        self._write_due()
+        return await self.write_cell(cell)
+
     def begin(self, entry: Entry) -> None:
         """A cell starts running: it is written while it runs, about once a second."""
         self._entries[entry.cell] = entry

@@ -16,7 +16,7 @@ from kernel_exec.errors import KernelDiedError, KernelStartError, RequestTimeout
 from kernel_exec.execution import Execution
 from kernel_exec.home import Home
 from kernel_exec.kernels.host import HostKernel
-from kernel_exec.kernels.kernel import Death, Kernel, Usage
+from kernel_exec.kernels.kernel import Death, Kernel, Usage, megabytes
 from kernel_exec.settings import Limits
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.channels import Buffer, Channel, Channels
@@ -275,7 +275,11 @@ class Session:
             timeout = deadline - asyncio.get_running_loop().time()
             await asyncio.wait((ready, self.died), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             if self.died.done():
-                raise KernelStartError(_start_failure(self.died.result(), self.kernel.last_words()))
+                raise KernelStartError(self._start_failure(self.died.result().reason))
+            if self.kernel.over_memory.done():
+                raise KernelStartError(
+                    self._start_failure(f"it held {megabytes(self.kernel.seen_peak)} before any cell")
+                )
             if not ready.done():
                 raise KernelStartError(
                     f"the kernel did not answer within {START_TIMEOUT:.0f} s: start it by hand to see what it says"
@@ -287,6 +291,18 @@ class Session:
             ready.cancel()
             self._channels.close()
             raise
+
+    def _start_failure(self, reason: str) -> str:
+        words = self.kernel.last_words()
+        said = "".join(
+            str(message.content.get("text", "")) for message in words if message.msg_type == "stream"
+        ).strip()
+        tail = f"; it said:\n{said[-2000:]}" if said else "; run `python -m ipykernel` in its environment to see why"
+        limit = self._limits.memory
+        allowed = (
+            "" if limit is None else f"; limits.memory is {megabytes(limit)} ({limit} bytes): perhaps it needs more"
+        )
+        return f"the kernel could not be started: {reason}{allowed}{tail}"
 
     def _begin(self, execution: Execution, cell: Cell, began: Callable[[Cell], None]) -> None:
         self._running = execution.cell = cell
@@ -387,9 +403,3 @@ class Session:
 
 def _any_done(futures: Sequence[asyncio.Future[Any]]) -> bool:
     return any(future.done() for future in futures)
-
-
-def _start_failure(death: Death, words: Sequence[Message]) -> str:
-    said = "".join(str(message.content.get("text", "")) for message in words if message.msg_type == "stream").strip()
-    tail = f"; it said:\n{said[-2000:]}" if said else "; run `python -m ipykernel` in its environment to see why"
-    return f"the kernel could not be started: {death.reason}{tail}"

@@ -1,4 +1,4 @@
-"""What a model should read of a cell: the error first, then everything in its order, no longer than the limit."""
+"""What a model should read of a cell: the error first and short, then everything in its order, within the limit."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from kernel_exec.glyphs import without_warnings
 from kernel_exec.results import ErrorInfo, Output
+from kernel_exec.tracebacks import printed_group, short, without_cell_files
 from kernel_exec.wire.budget import description_of
 from kernel_exec.wire.terminal import strip_ansi
 
@@ -17,7 +18,7 @@ MANY_FILES = 20
 def text_of(
     outputs: Sequence[Output], error: ErrorInfo | None, files: Sequence[str] = (), undrawn: Sequence[str] = ()
 ) -> str:
-    """Return the whole text: the error first, then all outputs in the order in which they came, then what it did.
+    """Return the whole text: the error in short, then all outputs in the order in which they came, then what it did.
 
     Args:
         outputs: what the cell put out.
@@ -26,12 +27,15 @@ def text_of(
         undrawn: what characters could not be drawn, in sentences. They stand for matplotlib's warnings, which repeat
             themselves for each character.
     """
-    parts = [str(error)] if error else []
+    parts: list[str] = []
+    if error:
+        outputs, more = _without(error, outputs)
+        parts = [short(error), *more]
     parts += [_readable(output) for output in outputs]
     parts += [f"[{sentence}]" for sentence in undrawn]
     if files:
-        more = f", and {len(files) - MANY_FILES:,} more" if len(files) > MANY_FILES else ""
-        parts.append(f"[files: {', '.join(files[:MANY_FILES])}{more}]")
+        more_files = f", and {len(files) - MANY_FILES:,} more" if len(files) > MANY_FILES else ""
+        parts.append(f"[files: {', '.join(files[:MANY_FILES])}{more_files}]")
     return "\n".join(part.rstrip("\n") for part in parts if part.strip())
 
 
@@ -52,12 +56,36 @@ def cut(text: str, limit: int, places: Sequence[str]) -> str:
     return text[:head] + line + text[len(text) - (room - head) :]
 
 
+def _without(error: ErrorInfo, outputs: Sequence[Output]) -> tuple[list[Output], list[str]]:
+    """Return the outputs without what they say of the error, and what of that is not in its traceback."""
+    rest = [output for output in outputs if not _tells(output, error)]
+    if error.traceback:
+        return rest, []
+    for at in reversed(range(len(rest))):  # IPython prints what it sends no traceback for
+        if rest[at]["output_type"] == "stream" and rest[at]["name"] == "stderr":
+            text, more = printed_group(_readable(rest[at]))
+            rest[at] = {**rest[at], "text": text.removesuffix(f"{error}\n")}
+            return rest, more
+    return rest, []
+
+
+def _tells(output: Output, error: ErrorInfo) -> bool:
+    if output["output_type"] != "error":
+        return False
+    told = _error_of(output)
+    return told.traceback == error.traceback or (told.name, told.value) == (error.name, error.value)
+
+
+def _error_of(output: Output) -> ErrorInfo:
+    return ErrorInfo(output["ename"], strip_ansi(output["evalue"]), tuple(map(strip_ansi, output["traceback"])))
+
+
 def _readable(output: Output) -> str:
     if output["output_type"] == "stream":
         text = strip_ansi(output["text"])
-        return without_warnings(text) if output["name"] == "stderr" else text
+        return without_warnings(without_cell_files(text)) if output["name"] == "stderr" else text
     if output["output_type"] == "error":
-        return strip_ansi("\n".join(output["traceback"]))
+        return short(_error_of(output))
     data: dict[str, Any] = output["data"]
     if description := description_of(output):
         return description

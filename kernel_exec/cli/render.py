@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kernel_exec.cli.tables import Table, is_number, table_of
 from kernel_exec.cli.tame import RESET, tamed
 from kernel_exec.results import Artifact, ExecutionResult
+from kernel_exec.tracebacks import in_library
 from kernel_exec.wire.terminal import strip_ansi
 
 if TYPE_CHECKING:
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 DIM, RED = "\x1b[2m", "\x1b[31m"
 MAX_MARKDOWN = 50_000
 SHOWN_ARTIFACTS = 10
-
-_LIBRARY = re.compile(r"\s*File (?:[^/~<\"]|.*?/(?:site-packages|dist-packages|lib/python[\d.]*)/)")
-"""The beginning of a frame that lies in a library; compiled ones name their files relative to where they were built."""
 
 
 def dim(text: str) -> str:
@@ -56,9 +53,9 @@ def short_traceback(frames: Sequence[str]) -> list[str]:
             to another.
     """
     kept: list[str] = []
-    for in_library, group in groupby(frames, _in_library):
+    for is_library, group in groupby(frames, lambda frame: in_library(strip_ansi(frame))):
         texts = list(group)
-        kept += [f"{DIM}... {len(texts)} more in libraries{RESET}"] if in_library else map(tamed, texts)
+        kept += [f"{DIM}... {len(texts)} more in libraries{RESET}"] if is_library else map(tamed, texts)
     return kept
 
 
@@ -87,10 +84,6 @@ def told(artifact: Artifact) -> str:
 
 def _in_one_line(name: str) -> str:
     return name if name.isprintable() else ascii(name)
-
-
-def _in_library(frame: str) -> bool:
-    return _LIBRARY.match(strip_ansi(frame)) is not None
 
 
 @cache

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import sys
 import threading
 import time
@@ -14,9 +13,9 @@ from typing import Any, Protocol
 
 from kernel_exec.cli.cells import SourceCell
 from kernel_exec.cli.streams import Out, OutputLost
+from kernel_exec.cli.tame import RESET, Tamer, tamed
 from kernel_exec.results import ExecutionResult, Output
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _MARKS = {"ok": "\x1b[32m✓\x1b[0m", "interrupted": "\x1b[33m■\x1b[0m", "timeout": "\x1b[33m■\x1b[0m"}
 _TICK = 0.5
 """Seconds between two looks at the clock of the status line."""
@@ -53,6 +52,8 @@ class Show(Protocol):
 class Text:
     """Output as it comes: what cells print on the same streams, what happens on standard error.
 
+    Nothing of it drives a terminal, but for colours; in a pipe there is no escape sequence at all.
+
     Args:
         out: standard output.
         err: standard error. On a terminal it shows which cell runs, and for how long.
@@ -61,6 +62,7 @@ class Text:
     def __init__(self, out: Out, err: Out) -> None:
         self._out, self._err = out, err
         self._status = StatusLine(err) if err.is_terminal else None
+        self._streams = {"stdout": (out, _tamer(out)), "stderr": (err, _tamer(err))}
         self._newline = True
         self._errors: set[str] = set()  # names of those that the running cell has shown
 
@@ -74,7 +76,8 @@ class Text:
         """Show an output where it belongs."""
         kind = output["output_type"]
         if kind == "stream":
-            self._write(self._err if output["name"] == "stderr" else self._out, output["text"])
+            stream, tamer = self._streams[output["name"]]
+            self._write(stream, tamer(output["text"]))
         elif kind == "error":
             self._errors.add(output["ename"])
             self._line(self._err, "\n".join(output["traceback"]) or f"{output['ename']}: {output['evalue']}")
@@ -83,6 +86,8 @@ class Text:
 
     def ended(self, place: Place, result: ExecutionResult) -> None:
         """Say how it ended, and where its pictures are."""
+        for stream, tamer in self._streams.values():
+            self._write(stream, tamer.end())
         if self._status:
             self._status.stop()
         for image in result.images:
@@ -107,14 +112,14 @@ class Text:
 
     def _line(self, stream: Out, text: str) -> None:
         """Write whole lines, on lines of their own."""
-        self._write(stream, ("" if self._newline else "\n") + text.rstrip("\n") + "\n")
+        text = tamed(text.rstrip("\n"), for_pipe=not stream.is_terminal)
+        self._write(stream, ("" if self._newline else "\n") + text + "\n")
 
     def _write(self, stream: Out, text: str) -> None:
         if not text:
             return
-        if not stream.is_terminal:
-            text = _ANSI.sub("", text)
-        self._newline = text.endswith("\n")
+        if visible := text.removesuffix(RESET):
+            self._newline = visible.endswith("\n")
         if self._status:
             self._status.above(stream, text)
         else:
@@ -135,7 +140,7 @@ class StatusLine:
 
     def start(self, text: str) -> None:
         """Show a text and how long it has been there."""
-        self._text, self._since = text, time.monotonic()
+        self._text, self._since = tamed(text), time.monotonic()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._tick, args=(self._over,), daemon=True)
         self._thread.start()
@@ -154,7 +159,8 @@ class StatusLine:
         with self._lock:
             self._clear()
             stream.write(text)
-            self._free = text.endswith("\n")
+            if visible := text.removesuffix(RESET):
+                self._free = visible.endswith("\n")
 
     def _tick(self, over: threading.Event) -> None:
         with contextlib.suppress(OutputLost):  # the next output, or the end, meets it too
@@ -210,6 +216,10 @@ def as_json(result: ExecutionResult) -> dict[str, Any]:
 def make_show(*, as_document: bool) -> Show:
     """Return what fits the standard streams of this process."""
     return Json(Out(sys.stdout)) if as_document else Text(Out(sys.stdout), Out(sys.stderr))
+
+
+def _tamer(stream: Out) -> Tamer:
+    return Tamer(for_pipe=not stream.is_terminal)
 
 
 def _readable(data: Mapping[str, Any]) -> str:

@@ -1,7 +1,8 @@
 """What code prints, made harmless for a terminal. Pure.
 
 A terminal obeys control sequences: titles, links, the clipboard, the cursor, reports that come back as if they had been
-typed. Of all these only colours pass, and what moves within the line: carriage returns, backspaces, tabs.
+typed. Of all these only colours pass, and what moves within the line: carriage returns, backspaces, tabs. A pipe leads
+to a program: it gets single control characters, which may separate records, and no sequence, not even colours.
 """
 
 from __future__ import annotations
@@ -27,10 +28,15 @@ _LONGEST = 80
 
 
 class Tamer:
-    """Text that arrives in pieces: a sequence may begin in one and end in another."""
+    """Text that arrives in pieces: a sequence may begin in one and end in another.
 
-    def __init__(self) -> None:
+    Args:
+        for_pipe: it goes to a program.
+    """
+
+    def __init__(self, *, for_pipe: bool = False) -> None:
         self._rest = ""
+        self._passes = _single_or_nothing if for_pipe else _colour_or_nothing
         self.coloured = False
         """Whether a colour may be in force."""
 
@@ -39,7 +45,7 @@ class Tamer:
         text = self._rest + text
         unfinished = _UNFINISHED.search(text)
         self._rest = _shortened(unfinished[0]) if unfinished else ""
-        safe = _UNSAFE.sub(_colour_or_nothing, text[: unfinished.start()] if unfinished else text)
+        safe = _UNSAFE.sub(self._passes, text[: unfinished.start()] if unfinished else text)
         if "\x1b" in safe:
             self.coloured = not safe.endswith(RESET)
         return safe
@@ -50,14 +56,18 @@ class Tamer:
         return RESET if coloured else ""
 
 
-def tamed(text: str) -> str:
+def tamed(text: str, *, for_pipe: bool = False) -> str:
     """Return a whole text without what could drive a terminal."""
-    tamer = Tamer()
+    tamer = Tamer(for_pipe=for_pipe)
     return tamer(text) + tamer.end()
 
 
 def _colour_or_nothing(match: re.Match[str]) -> str:
     return match["colour"] or ""
+
+
+def _single_or_nothing(match: re.Match[str]) -> str:
+    return match[0] if len(match[0]) == 1 and match[0] != "\x1b" else ""
 
 
 def _shortened(sequence: str) -> str:

@@ -3,7 +3,7 @@
 Of text, head and tail are sent, and the whole is kept in a file of the runtime directory (`cut.stdout`, and
 `sent.stdout` once its end has been sent), from where the client takes it. A display that does not fit loses its
 largest MIME types to such files. How much was left out is told in messages of type `kernel_exec_cut`, and in the
-metadata of a display.
+metadata of a display. How many displays were left out whole stands in `cut.displays` until that has been told.
 """
 
 from __future__ import annotations
@@ -181,19 +181,24 @@ class DisplayBudget:
         self._files: list[CutFile] = []
         self._room = sizes.file
         self._output = self._images = self._left_out = 0
+        self._count_path = os.path.join(directory, "cut.displays")
 
     def begin(self) -> None:
         """A new cell."""
+        self.left_out()
         with self._lock:
             for file in self._files:
                 file.remove()
             self._files.clear()
             self._room = self._sizes.file
-            self._output = self._images = self._left_out = 0
+            self._output = self._images = 0
 
     def left_out(self) -> int:
         """Return how many displays were left out; forget it."""
         count, self._left_out = self._left_out, 0
+        if count:
+            with contextlib.suppress(OSError):
+                os.unlink(self._count_path)
         return count
 
     def fit(self, frames: list[bytes], sign: Callable[[list[bytes]], bytes]) -> list[bytes] | None:
@@ -214,8 +219,18 @@ class DisplayBudget:
         with self._lock:
             fits = self._fit_display(content, sum(map(len, frames[7:])), counted=kind != "update_display_data")
         if fits is None:
-            self._left_out += 1
+            self._leave_out()
         return frames if fits is True else None if fits is None else self._signed(frames, content, sign)
+
+    def _leave_out(self) -> None:
+        """Count a display, also for the client that finds the kernel dead."""
+        self._left_out += 1
+        with contextlib.suppress(OSError):
+            descriptor = os.open(self._count_path, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.write(descriptor, b"%d" % self._left_out)
+            finally:
+                os.close(descriptor)
 
     def _fit_display(self, content: dict[str, Any], buffers: int, *, counted: bool) -> bool | None:
         """Whether a display fits; where it does not, its largest parts are taken out; None: it is left out."""

@@ -21,6 +21,7 @@ _STATE = struct.Struct("<Q")
 _REQUEST = 255
 _HALF = 256 * 1024
 _FILE_LIMIT = 16 * 1024 * 1024
+_DIGITS = 18
 _STREAMS = {1: "stdout", 2: "stderr"}
 
 
@@ -51,11 +52,13 @@ class Spooled:
         pieces: the text of the streams, of which messages may hold a part.
         ends: for each stream the end of a text that was too long to be sent, and how many bytes before it are left
             out.
+        displays: how many displays were left out.
     """
 
     records: Sequence[Record]
     pieces: Sequence[Piece]
     ends: Sequence[tuple[str, int]] = ()
+    displays: int = 0
 
     def messages(self, connection: Mapping[str, Any], rest: Sequence[str]) -> list[Message]:
         """Return all output in its order.
@@ -85,6 +88,7 @@ class Spooled:
         found = [message for _, message in output]
         for name, (text, left_out) in zip(_STREAMS.values(), self.ends, strict=False):
             found += _end_messages(name, request, text, left_out)
+        found += _end_messages("displays", request, "", self.displays)
         return found + [_stream_message(stream, request, text, 0) for stream, text in enumerate(rest, 1) if text]
 
 
@@ -98,7 +102,8 @@ def read_spool(directory: Path, output_bytes: int) -> Spooled:
     records = [record for index in (0, 1) for record in _records(_read(directory / f"spool.{index}"))]
     pieces = [piece for stream in _STREAMS for piece in _pieces(stream, _read(directory / f"pending.{stream}"))]
     half = output_bytes // 2
-    return Spooled(records, pieces, [ends_of(directory / f"cut.{name}", half, half) for name in _STREAMS.values()])
+    ends = [ends_of(directory / f"cut.{name}", half, half) for name in _STREAMS.values()]
+    return Spooled(records, pieces, ends, _number(read_untrusted(directory / "cut.displays", _DIGITS)))
 
 
 def _records(data: bytes) -> Iterator[Record]:
@@ -150,6 +155,10 @@ def _end_messages(name: str, parent: str, text: str, left_out: int) -> Iterator[
     if text:
         content = {"name": name, "text": text}
         yield Message("iopub", "stream", f"last-words-end-{name}", parent, content, {}, utc_now())
+
+
+def _number(digits: bytes) -> int:
+    return int(digits) if digits.isdigit() else 0
 
 
 def _read(path: Path) -> bytes:

@@ -328,3 +328,37 @@ def test_the_command_is_installed() -> None:
     command = Path(sys.executable).with_name("kernel-exec")
     done = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert re.fullmatch(r"kernel-exec \d+\.\d+\.\d+\n", done.stdout)
+
+
+TRICKS = r"""
+import sys
+print("\x1b[31mred\x1b[0m \x1b]0;title\x07\x1b]52;c;Y2xp" "cA==\x07\x1b[2J\x1b[H\x1b[6n one\x1e")
+sys.stdout.write("\x1b]52;c;aGFs"); sys.stdout.flush()
+sys.stdout.write("ZmQ=\x07two\x1b[3"); sys.stdout.flush()
+sys.stdout.write("2mgreen\n")
+print("\x1b]2;title\x1b\\three", file=sys.stderr)
+from IPython.display import display
+display({"text/plain": "\x1b]52;c;Y2xp" "cA==\x07four"}, raw=True)
+raise ValueError("\x1b]52;c;Y2xp" "cA==\x07five")
+"""
+WORDS = ("red", "one", "two", "green", "three", "four", "five")
+
+
+def test_what_cells_show_cannot_drive_the_terminal(run: Runs) -> None:
+    with Terminal(run.directory, [run.script(TRICKS)]) as terminal:
+        assert terminal.end() == status.ERROR
+    assert [word for word in WORDS if word not in terminal.text] == []
+    shown = terminal.text.replace("\r\x1b[2K", "")  # the line that tells what runs
+    assert re.findall(r"\x1b(?!\[[\d;]*m)..|[\x07\x1e]", shown) == []
+
+    assert "Y2xpcA" not in shown
+    assert "\x1b[31mred\x1b[0m" in shown
+    assert re.search(r"\x1b\[32mgreen\r\n.*\x1b\[0m", shown, re.DOTALL)
+
+
+def test_a_pipe_has_no_escape_sequences(run: Runs) -> None:
+    done = run.code(TRICKS)
+    assert [word for word in WORDS if word not in done.stdout + done.stderr] == []
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "Y2xpcA" not in done.stdout + done.stderr
+    assert "one\x1e\n" in done.stdout

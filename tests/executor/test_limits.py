@@ -189,6 +189,19 @@ def test_the_end_of_a_long_text_survives_a_death(tmp_path: Path, code: str) -> N
         )
 
 
+@pytest.mark.parametrize("code", ["os._exit(1)", "os.kill(os.getpid(), 9)"])
+def test_displays_that_were_left_out_are_told_after_a_death(tmp_path: Path, code: str) -> None:
+    with Executor(workdir=tmp_path, limits=SMALL) as executor:
+        executor.execute("for i in range(1000): display(i)")  # of which the next cell knows nothing
+        result = executor.execute(f"import os\nfor i in range(1000): display(i)\n{code}")
+        assert result.status == "died"
+        assert result.truncated
+        (note,) = (note for note in result.notes if "displays were left out" in note)
+        assert int(note.split()[0].replace(",", "")) == 1000 - sum("data" in output for output in result.outputs)
+        result = executor.execute(f"import os\ndisplay(1)\n{code}")
+        assert (result.status, result.truncated) == ("died", False)
+
+
 def test_a_file_of_what_was_cut_has_a_limit_too(tmp_path: Path) -> None:
     with Executor(workdir=tmp_path, limits=Limits(output_bytes=1_000, artifact_bytes=5_000)) as executor:
         result = executor.execute("print('x' * 100_000)")

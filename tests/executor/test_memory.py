@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from kernel_exec import ExecutionResult, Executor, KernelDiedError, Limits
+from kernel_exec import ExecutionResult, Executor, HostKernel, KernelDiedError, KernelStartError, Limits
 from kernel_exec.errors import ExecutionInterrupted
 from tests.executor.looks import children, wait_until
 
@@ -254,3 +255,32 @@ def test_processors(fresh: Callable[..., Executor]) -> None:
     assert ex.execute("print(cpus)").stdout == ex.execute(child).stdout
     there = os.sched_getaffinity(0)
     assert fresh(limits=Limits(cpus=len(there))).execute("import os; os.sched_getaffinity(0)").text == str(there)
+
+
+GREEDY = FILL + "import mmap, sys\nsys.held = mmap.mmap(-1, 200 * 2**20)\nfill(sys.held)\n"
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        GREEDY,
+        GREEDY + "import time; time.sleep(50)",
+        "import os\ntry: bytearray(2**30)\nexcept MemoryError: os.abort()",
+    ],
+    ids=["ready", "slow", "refused"],
+)
+def test_less_than_a_kernel_needs_to_start(tmp_path: Path, start: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(start)
+    before, begin = children(), time.monotonic()
+    ex = Executor(HostKernel(env={"PYTHONPATH": str(tmp_path)}), limits=Limits(memory=100 * MIB))
+    try:
+        with pytest.raises(KernelStartError, match=rf"limits.memory is 100 MiB \({100 * MIB} bytes\)"):
+            ex.start()
+        assert time.monotonic() - begin < 10
+        assert wait_until(lambda: children() <= before)
+    finally:
+        ex.close()
+
+
+def test_the_least_limit_is_enough_to_start(fresh: Callable[..., Executor]) -> None:
+    assert fresh(limits=Limits(memory=64 * MIB)).execute("6 * 7").text == "42"

@@ -43,7 +43,8 @@ def test_what_has_no_description_is_as_it_says_itself(ex: Executor) -> None:
 
 def test_the_error_first_then_what_was_said_then_the_files(ex: Executor) -> None:
     text = ex.execute("print('said')\nn = open('made.txt', 'w').write('x')\n1 / 0").text
-    assert text.startswith("ZeroDivisionError: division by zero\nsaid\n")
+    assert text.startswith("ZeroDivisionError: division by zero\nCell In[")
+    assert "----> 3 1 / 0\nsaid\n" in text
     assert text.endswith("\n[files: created 'made.txt']")
     many = ex.execute("for i in range(30): open(f'{i:02}', 'w').close()").text
     assert many.startswith("[files: created '00', created '01', ")

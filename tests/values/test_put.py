@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +15,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kernel_exec import Executor, InvalidArgument, RecordingError, ValueRefused, WrongType
-from tests.executor.looks import code_cells
+from kernel_exec import AsyncExecutor, Executor, InvalidArgument, RecordingError, ValueRefused, WrongType
+from tests.executor.looks import code_cells, wait_until
 from tests.values.kinds import KEPT, make, same
 
 
@@ -139,3 +144,86 @@ def test_without_the_libraries_the_kernel_says_what_is_missing(fresh: Callable[.
     with pytest.raises(ValueRefused, match="missing in the kernel: `%pip install numpy`"):
         ex.put("a", np.arange(3))
     assert ex.variables() == []
+
+
+def test_what_is_put_while_a_cell_runs_stands_below_it(fresh: Callable[..., Executor]) -> None:
+    """Also before the running cell has been written for the first time."""
+    ex = fresh()
+    for wait in (0.0, 1.5):
+        ex.execute("'before'")
+        running = ex.submit("import time\nprint('runs', flush=True)\nwhile 'go' not in globals(): time.sleep(0.01)")
+        wait_until(running.outputs)
+        time.sleep(wait)
+        ex.put("go", value=1)
+        result = running.result(10)
+        ex.execute("del go")
+        cells = code_cells(ex.notebook_path)
+        assert [cell.source.splitlines()[0] for cell in cells[-4:]] == [
+            "'before'",
+            "import time",
+            f"# Set while In[{result.execution_count}] was running, which may have seen it or not.",
+            "del go",
+        ]
+        assert cells[-2].source.splitlines()[1:] == ["go = 1"]
+        assert cells[-2].metadata.kernel_exec["during"] == result.cell_id == cells[-3].id
+
+
+async def cancelled_put(ex: AsyncExecutor, after: float) -> None:
+    """Stop waiting for a `put` of the name `big` that takes a while."""
+    putting = asyncio.ensure_future(ex.put("big", np.arange(3_000_000)))
+    await asyncio.sleep(after)
+    putting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await putting
+
+
+def test_a_cancelled_put_is_set_and_recorded_or_neither(tmp_path: Path) -> None:
+    async def attempts() -> list[int]:
+        seen = []
+        for number, after in enumerate((0.0, 0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)):
+            async with AsyncExecutor(workdir=tmp_path / str(number)) as ex:
+                await cancelled_put(ex, after) if after < 0.1 else await ex.put("big", np.arange(3))
+                await asyncio.sleep(0.3)
+                names = [variable.name for variable in await ex.variables()]
+            kept = [cell.metadata.kernel_exec["name"] for cell in code_cells(ex.notebook_path)]
+            assert names == kept
+            seen.append(len(names))
+        return seen
+
+    seen = asyncio.run(attempts())
+    assert seen[0] == 0
+    assert seen[-1] == 1
+
+
+def test_a_put_that_was_sent_is_recorded_though_nobody_waits(tmp_path: Path) -> None:
+    """Cancelled while the kernel is stopped, so certainly after it was asked; closed before it answers or not."""
+
+    async def attempt() -> None:
+        async with AsyncExecutor(workdir=tmp_path) as ex:
+            pid = (await ex.execute("import os; os.getpid()")).text
+            os.kill(int(pid), signal.SIGSTOP)
+            await cancelled_put(ex, 1.0)
+            os.kill(int(pid), signal.SIGCONT)
+            await asyncio.sleep(0.5)
+            assert (await ex.get("big")).size == 3_000_000
+            assert [cell.source.split(" ")[0] for cell in code_cells(ex.notebook_path)] == ["import", "big"]
+            os.kill(int(pid), signal.SIGSTOP)
+            await cancelled_put(ex, 1.0)
+        assert len(code_cells(ex.notebook_path)) == 2
+
+    asyncio.run(attempt())
+
+
+def test_ctrl_c_during_a_put(fresh: Callable[..., Executor]) -> None:
+    ex = fresh()
+    pid = int(ex.execute("import os; os.getpid()").text)
+    os.kill(pid, signal.SIGSTOP)
+    timers = [threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))]
+    timers.append(threading.Timer(1.5, os.kill, (pid, signal.SIGCONT)))
+    for timer in timers:
+        timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        ex.put("kept", 7)
+    timers[1].join()
+    assert wait_until(lambda: [cell.source for cell in code_cells(ex.notebook_path)][1:] == ["kept = 7"])
+    assert ex.get("kept") == 7
