@@ -83,7 +83,7 @@ def _error_of(output: Output) -> ErrorInfo:
 def _readable(output: Output) -> str:
     if output["output_type"] == "stream":
         text = strip_ansi(output["text"])
-        return without_warnings(without_cell_files(text)) if output["name"] == "stderr" else text
+        return without_cell_files(without_warnings(text)) if output["name"] == "stderr" else text
     if output["output_type"] == "error":
         return short(_error_of(output))
     data: dict[str, Any] = output["data"]
