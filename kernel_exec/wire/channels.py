@@ -23,6 +23,7 @@ _TYPES = {"shell": zmq.DEALER, "stdin": zmq.DEALER, "control": zmq.DEALER, "iopu
 _WATCHED = frozenset({"shell", "iopub", "control"})
 _BATCH = 200  # messages read before other work of the loop has its turn
 _BATCH_BYTES = 2**24
+_BATCH_SECONDS = 0.1
 _KEPT_IDS = 32_768
 
 MAX_FRAME = 768 * 2**20
@@ -158,6 +159,7 @@ class Channels:
             self._loop.add_reader(socket.FD, self._drain_some, channel)
         for monitor in self._monitors:
             self._loop.add_reader(monitor.FD, self._disconnected, monitor)
+            self._disconnected(monitor)  # only who has found nothing is told of what comes
 
     def _close_sockets(self) -> None:
         # The thread of zmq, which all executors share, waits for ever to tell of an end that nobody listens for.
@@ -195,14 +197,14 @@ class Channels:
         self._loop.call_soon(self._drain_some, channel)
 
     def _drain_some(self, channel: Channel) -> None:
-        size = 0
+        size, until = 0, self._loop.time() + _BATCH_SECONDS
         for _ in range(_BATCH):
             read = self._read(channel)
             if not read:
                 self._flood.ends(channel)
                 return
             size += read
-            if size > _BATCH_BYTES:
+            if size > _BATCH_BYTES or self._loop.time() > until:
                 break
         if self._flood.rises(channel):
             self.close()

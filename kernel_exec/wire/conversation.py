@@ -21,6 +21,8 @@ KEPT_CELLS = 500
 KEPT_ALIASES = 100
 KEPT_BYTES = 16 * 2**20
 LONG_PROMPT = 10_000
+MANY_OWNERS = 50
+"""Cells that show displays of one id: an update takes time for each, and changes no more than the last ones."""
 
 _COMM_TYPES = frozenset({"comm_open", "comm_msg", "comm_close"})
 _OUTPUT_TYPES = frozenset({"stream", "display_data", "execute_result", "error"})
@@ -86,7 +88,7 @@ class Conversation:
     def __init__(self, widgets: Widgets | None = None) -> None:
         self._cells: OrderedDict[str, Cell] = OrderedDict()  # by msg_id, oldest first; bounded
         self._aliases: OrderedDict[str, Cell] = OrderedDict()  # by ids of other requests; bounded
-        self._displays: dict[str, dict[str, Cell]] = {}  # cells that show a display, by its id and theirs
+        self._displays: dict[str, tuple[Cell, ...]] = {}  # cells that show a display, by its id
         self._latest: Cell | None = None
         self.widgets = widgets or Widgets()
 
@@ -196,7 +198,9 @@ class Conversation:
         display_id = display_id_of(message)
         if not display_id:
             return self._shown(cell, output)
-        self._displays.setdefault(display_id, {})[cell.msg_id] = cell
+        owners = self._displays.get(display_id, ())
+        if cell not in owners:
+            self._displays[display_id] = (*owners[1 - MANY_OWNERS :], cell)
         return self._shown(cell, {**output, "transient": {"display_id": display_id}})
 
     def _update_display(self, cell: Cell, message: Message) -> list[Event]:
@@ -205,12 +209,12 @@ class Conversation:
         owners = self._displays.get(display_id)
         if not owners:
             raise BadMessage("it updates a display that is not there")
-        fitting = {msg_id: owner.outputs.update(display_id, bundle) for msg_id, owner in owners.items()}
-        shown = fitting.get(cell.msg_id) or next(iter(fitting.values()))
+        fitting = {owner: owner.outputs.update(display_id, bundle) for owner in owners}
+        shown = fitting.get(cell) or next(iter(fitting.values()))
         item = {"output_type": "update_display_data", **shown, "transient": {"display_id": display_id}}
-        late: Iterable[Cell] = (owner for owner in owners.values() if owner.finished and owner is not cell)
+        late: Iterable[Cell] = (owner for owner in owners if owner.finished and owner is not cell)
         refused: list[Event] = [] if sound is message else [Refused("a picture is not base64")]
-        return [*refused, *self._shown(cell, item, changed=cell.msg_id in owners), *map(Changed, late)]
+        return [*refused, *self._shown(cell, item, changed=cell in owners), *map(Changed, late)]
 
     def _shown(self, cell: Cell, item: Output, *, changed: bool = True) -> list[Event]:
         shown: list[Event] = [Shown(cell, item)]
@@ -227,9 +231,11 @@ class Conversation:
 
     def _forget_displays(self, cell: Cell) -> None:
         """What a cell displayed is gone: nothing updates it any more."""
-        for cells in self._displays.values():
-            cells.pop(cell.msg_id, None)
-        self._displays = {display_id: cells for display_id, cells in self._displays.items() if cells}
+        rest = {
+            display_id: tuple(owner for owner in owners if owner is not cell) if cell in owners else owners
+            for display_id, owners in self._displays.items()
+        }
+        self._displays = {display_id: owners for display_id, owners in rest.items() if owners}
 
 
 def _input_wanted(cell: Cell, message: Message) -> InputWanted:

@@ -24,6 +24,9 @@ ITEM_COST = 128
 ALLOWANCE = 1024
 """Bytes beyond the limit for the lines that tell what was left out."""
 
+MANY_SAME = 100
+"""Displays of one id in a cell: an update takes time for each, and changes no more than the last ones."""
+
 _JSON_MIME = re.compile(r"application/(.+\+)?json$")
 _MANY_TYPES = 100
 _LONG_TYPE = 256
@@ -45,7 +48,7 @@ class Outputs:
         self._sink = sink or NoSink()
         self._items: list[Output] = []
         self._texts: dict[int, TerminalText] = {}  # text of stream outputs, by index
-        self._displays: dict[str, list[int]] = {}  # indices of displays, by their display id
+        self._displays: dict[str, tuple[int, ...]] = {}  # indices of displays, by their display id
         self._clear_next = False
         self._text_size = self._display_size = self._image_size = 0
         self._head: tuple[int, int] | None = None  # where the head ends: an index, and characters of its text
@@ -207,13 +210,14 @@ class Outputs:
         if self._display_size >= self._limits.output_bytes:
             self.cuts.displays += 1
             return None
-        self._display_size += ITEM_COST
+        self._display_size += ITEM_COST + len(display_id)
         if output["output_type"] == "error":
             self._fit_error(output)
         else:
             output |= self._fitting(output)
         if display_id:
-            self._displays.setdefault(display_id, []).append(len(self._items))
+            same = self._displays.get(display_id, ())
+            self._displays[display_id] = (*same[1 - MANY_SAME :], len(self._items))
         self._items.append(output)
         self._make_room()
         return output

@@ -36,12 +36,14 @@ class TerminalText:
     line wherever the cursor stands.
     """
 
-    __slots__ = ("_cursor", "_done", "_done_size", "_gap", "_line")
+    __slots__ = ("_cells", "_cursor", "_done", "_done_size", "_gap", "_line", "_line_size")
 
     def __init__(self, text: str = "") -> None:
         self._done: list[str] = []
         self._done_size = 0
         self._line: list[str] = []
+        self._line_size = 0
+        self._cells: bytearray | None = None  # the line in UTF-32, while it is written over: in place, however long
         self._cursor: int | None = None  # None: at the end of the line
         self._gap: tuple[int, int] | None = None  # where the text stands that stands for what was left out
         self.write(text)
@@ -49,7 +51,7 @@ class TerminalText:
     @property
     def size(self) -> int:
         """Bytes of the text in UTF-8."""
-        return self._done_size + sum(map(byte_length, self._line))
+        return self._done_size + self._line_size
 
     def write(self, text: str) -> None:
         """Add the next piece."""
@@ -94,44 +96,80 @@ class TerminalText:
     def __str__(self) -> str:
         if len(self._done) > 1:  # kept joined: who asks again gets the same object
             self._done = ["".join(self._done)]
-        return "".join((*self._done, *self._line)) if self._line else self._done[0] if self._done else ""
+        line = self._line_text()
+        return "".join((*self._done, line)) if line else self._done[0] if self._done else ""
+
+    def _line_text(self) -> str:
+        return "".join(self._line) if self._cells is None else _text(self._cells)
 
     def _set(self, head: str, tail: str) -> None:
         self._done = [head]
         self._done_size = byte_length(head)
-        self._line.clear()
-        self._cursor = None
+        self._set_line([])
         self._append(tail)
+
+    def _set_line(self, line: list[str]) -> None:
+        self._line, self._cells, self._cursor = line, None, None
+        self._line_size = sum(map(byte_length, line))
 
     def _append(self, text: str) -> None:
         lines, newline, rest = text.rpartition("\n")
         if newline:
-            done = (*self._line, lines, newline)
+            done = (self._line_text(), lines, newline)
             self._done += done
-            self._done_size += sum(map(byte_length, done))
-            self._line.clear()
+            self._done_size += self._line_size + byte_length(lines) + 1
+            self._set_line([])
         if rest:
-            self._line.append(rest)
+            self._line_size += byte_length(rest)
+            if self._cells is None:
+                self._line.append(rest)
+            else:
+                self._cells += _cells_of(rest)
 
     def _put(self, text: str) -> None:
-        if self._cursor is None:
+        if self._cursor is None or self._cells is None:
             self._append(text)
-        elif text:
-            line, end = "".join(self._line), self._cursor + len(text)
-            self._line = [line[: self._cursor], text, line[end:]]
-            self._cursor = end if end < len(line) else None
+            return
+        cells, start = _cells_of(text), _WIDTH * self._cursor
+        end = min(start + len(cells), len(self._cells))
+        self._line_size += byte_length(text) - byte_length(_text(self._cells[start:end]))
+        self._cells[start:end] = cells
+        self._cursor = (start + len(cells)) // _WIDTH
+        if self._cursor * _WIDTH == len(self._cells):
+            self._cursor = None
 
     def _control(self, character: str) -> None:
         if character == "\n":
-            self._cursor = None
             self._append("\n")
         elif character == "\r":
-            self._cursor = 0 if any(self._line) else None
+            self._go_to(0)
         else:
             self._backspace()
+
+    def _go_to(self, cursor: int) -> None:
+        """Go to a place in the line, where there is one."""
+        if self._cells is None:
+            self._cells = bytearray(_cells_of("".join(self._line)))
+            self._line = []
+        self._cursor = cursor if self._cells else None
 
     def _backspace(self) -> None:
         if self._cursor is not None:
             self._cursor = max(0, self._cursor - 1)
-        else:
-            self._line = ["".join(self._line)[:-1]]
+            return
+        self._go_to(0)
+        self._cursor = None
+        assert self._cells is not None
+        self._line_size -= byte_length(_text(self._cells[-_WIDTH:]))
+        del self._cells[-_WIDTH:]
+
+
+_WIDTH = 4
+
+
+def _cells_of(text: str) -> bytes:
+    return text.encode("utf-32-le", "surrogatepass")
+
+
+def _text(cells: bytearray) -> str:
+    return cells.decode("utf-32-le", "surrogatepass")

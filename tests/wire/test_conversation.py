@@ -11,7 +11,7 @@ from kernel_exec.wire import conversation as module
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.conversation import Changed, Conversation, Event, Finished, InputWanted, Shown
 from kernel_exec.wire.messages import BadMessage, Message
-from kernel_exec.wire.outputs import ITEM_COST, Outputs
+from kernel_exec.wire.outputs import ITEM_COST, MANY_SAME, Outputs
 from tests.wire.talk import clear, display, execute_input, message, reply, status, stream, update
 
 
@@ -282,6 +282,17 @@ def test_old_cells_are_forgotten_by_number_and_by_size(monkeypatch: pytest.Monke
     fourth.outputs.add(stream("y" * 2000))
     talk.begin(Cell("c", "", "r5"))
     assert talk.receive(stream("z", parent="r5"))
+
+
+def test_an_update_changes_no_more_than_the_last_displays_of_its_id() -> None:
+    talk, cells = begun(*(f"r{number}" for number in range(2 * module.MANY_OWNERS)))
+    for cell in cells:
+        for _ in range(2 * MANY_SAME):
+            talk.receive(display("old", "d", cell.msg_id))
+    talk.receive(update("new", "d", "r1"))
+    shown = [[output["data"]["text/plain"] for output in cell.outputs.snapshot()] for cell in cells]
+    old, new = ["old"] * MANY_SAME, ["new"] * MANY_SAME
+    assert shown == [old + old] * module.MANY_OWNERS + [old + new] * module.MANY_OWNERS
 
 
 def test_what_is_kept_is_bounded_to_the_byte(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ def test_a_progress_bar_takes_one_line_of_memory() -> None:
     for step in range(10_000):
         text.write(f"\r{step:06d}")
     assert str(text) == "009999"
-    assert sum(map(len, text._line)) == 6
+    assert text.size == 6
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,10 @@ def test_a_progress_bar_takes_one_line_of_memory() -> None:
 )
 def test_ansi_is_stripped(text: str, plain: str) -> None:
     assert strip_ansi(text) == plain
+
+
+@pytest.mark.parametrize("edits", ["\rb", "\b", "\r\bx", "\r\u4e2d"])
+def test_a_long_line_is_written_over_in_place(edits: str) -> None:
+    """A million controls on a line of a million characters: a copy of the line for each would take minutes."""
+    text = TerminalText("a" * 1_000_000 + edits * 200_000)
+    assert text.size == len(str(text).encode())
