@@ -23,8 +23,8 @@ _ESCAPE = (
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # the two halves of one character
     rb"|\\u[0-9a-fA-F]{4}|\\."
 )
-_PLAIN = rb"[^\\]{1,1024}+[\x80-\xbf]{0,3}+"  # ends with a whole character
-_PIECE = re.compile(rb"(?:" + _PLAIN + rb"(?:" + _ESCAPE + rb")?+|" + _ESCAPE + rb"){1,4096}+", re.DOTALL)
+_PLAIN = rb"[^\\]{1,256}+[\x80-\xbf]{0,3}+"  # ends with a whole character
+_PIECE = re.compile(rb"(?:" + _PLAIN + rb"(?:" + _ESCAPE + rb")?+|" + _ESCAPE + rb"){1,1024}+", re.DOTALL)
 
 
 class LongText:
@@ -39,7 +39,7 @@ class LongText:
         return len(self._raw)
 
     def pieces(self) -> Iterator[str]:
-        """Return the text, at most about four million characters at a time.
+        """Return the text, at most about 260,000 characters at a time.
 
         Raises:
             BadMessage: it is no valid string; what came before was.

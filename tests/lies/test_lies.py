@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import gc
 import json
-import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
 
 from kernel_exec import Executor, HostKernel
+from tests.growth import MIB, growth
 from tests.lies import kernel as lying_kernel
 
-MIB = 2**20
 GROWTH = 32 * MIB
 
 
@@ -138,26 +135,6 @@ def test_no_lie_makes_this_process_grow(ex: Executor, lie: str) -> None:
     # These come faster than they can be read, and tens of thousands may wait in zmq: other kernels would drop them.
     waiting = 100 * MIB if lie == "endless_displays" else 0
     assert growth(lambda: ex.execute(lie)).bytes < GROWTH + waiting
-
-
-class Grown:
-    """What came of a call, and by how much this process had grown at most."""
-
-    def __init__(self, result: Any, size: int) -> None:
-        self.result, self.bytes = result, size
-
-
-def growth(call: Callable[[], Any]) -> Grown:
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    before = _memory("VmRSS")
-    result = call()
-    return Grown(result, _memory("VmHWM") - before)
-
-
-def _memory(name: str) -> int:
-    status = Path(f"/proc/{os.getpid()}/status").read_text(encoding="ascii")
-    return int(status.partition(f"{name}:")[2].split()[0]) * 1024
 
 
 def assert_valid(ex: Executor) -> None:
