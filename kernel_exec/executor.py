@@ -623,3 +623,4 @@ class AsyncExecutor:
                 await self._worker.run(self._home.artifacts.close)
                 await self._worker.run(self._home.remove)
                 self._worker.close()
+                await self._kernels.release()

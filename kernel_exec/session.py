@@ -244,10 +244,14 @@ class Session:
         if not self.died.done():
             self._channels.send("stdin", "input_reply", {"status": "ok", "value": line})
 
-    async def stop(self) -> None:
-        """End the kernel and leave nothing behind; idempotent."""
+    async def stop(self, *, release: bool = True) -> None:
+        """End the kernel and leave nothing of it behind; idempotent.
+
+        Args:
+            release: whether nothing is left to clean up if this process ends; otherwise `kernel.release` is still due.
+        """
         self._channels.close()
-        await self.kernel.stop()
+        await self.kernel.stop(release=release)
         if self._cut_off is not None:
             await asyncio.wait((self._cut_off,))
 

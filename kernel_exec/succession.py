@@ -62,15 +62,23 @@ class Succession:
         self._ended = True
 
     async def stop(self) -> None:
-        """End the kernel that lives, or was being started, and leave nothing behind."""
+        """End the kernel that lives, or was being started, and leave nothing of it behind.
+
+        What is to be cleaned up is looked after until `release`.
+        """
         self.abandon()
         if self._starting is not None:
             await asyncio.wait((self._starting,))
             if not self._starting.cancelled() and not self._starting.exception():
                 self.session = self._starting.result()
         if self.session is not None:
-            await self.session.stop()
+            await self.session.stop(release=False)
         await self._stopped()
+
+    async def release(self) -> None:
+        """Nothing is left to clean up."""
+        if self.session is not None:
+            await self.session.kernel.release()
 
     async def _follow(self, old: Session) -> Session:
         try:

@@ -32,6 +32,8 @@ MOST = 16
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a cell that computes gives way while a question is open."""
 MATCHES = 10_000
+LONG = 1_000_000
+"""Characters of a text that tells of an object."""
 
 Answer = tuple[dict[str, Any], list[Any]]
 
@@ -41,7 +43,12 @@ class Inspector:
 
     Args:
         kernel: the kernel, whose control thread calls `take`.
+
+    Attributes:
+        most_bytes: what each part of a value may take; a client cuts off who sends more than two gigabytes at once.
     """
+
+    most_bytes = 2**31 - 2**20
 
     def __init__(self, kernel: Any) -> None:
         self._kernel = kernel
@@ -114,6 +121,12 @@ class Inspector:
             meta, buffers = encode(value)
         except Refused as refused:
             raise Refused(f"{name!r} cannot be taken out as it is: {refused}") from None
+        size = max((memoryview(buffer).nbytes for buffer in buffers), default=0)
+        if size > self.most_bytes:
+            raise Refused(
+                f"{name!r} cannot be taken out: it takes {size:,} bytes, and {self.most_bytes:,} are the most; have "
+                "the kernel write it to a file in the work directory"
+            )
         return {"value": meta}, buffers
 
     def _put(self, name: str, value: dict[str, Any], buffers: list[Any]) -> Answer:
@@ -172,7 +185,7 @@ def inspect(shell: Any, code: str, cursor: int, detail: int) -> dict[str, Any]:
         data = shell.object_inspect_mime(token_at_cursor(code, cursor), detail_level=detail)
     except KeyError:
         return {"found": False, "data": {}}
-    return {"found": True, "data": {mime: text for mime, text in data.items() if isinstance(text, str)}}
+    return {"found": True, "data": {mime: text[:LONG] for mime, text in data.items() if isinstance(text, str)}}
 
 
 def _refusal(reason: str, message: str) -> Answer:

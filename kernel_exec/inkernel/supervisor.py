@@ -65,6 +65,7 @@ class Supervisor:
         self._received = b""
         self._stop_at: float | None = None
         self._host_gone = False
+        self._released = False
         self._memory: MemoryWatch | None = None
         self._poll = select.poll()
         for descriptor in (CHANNEL, self._host, self._wake):
@@ -79,7 +80,11 @@ class Supervisor:
         finally:
             self._kill()
             _remove(self._directory)
-            if self._host_gone:
+            _tell({"stopped": True})
+            # The host removes the rest now; if it ends meanwhile, that is done here.
+            while not self._host_gone and not self._released:
+                self._serve()
+            if not self._released:
                 for path in self._cleanup:
                     _remove(path)
 
@@ -89,7 +94,7 @@ class Supervisor:
         return not self._kernel or time.monotonic() >= self._stop_at
 
     def _serve(self) -> None:
-        times = [] if self._stop_at is None else [self._stop_at]
+        times = [] if self._stop_at is None or not self._kernel else [self._stop_at]
         times += [] if self._memory is None else [self._memory.due]
         timeout = max(0.0, min(times) - time.monotonic()) * 1000 + 1 if times else None
         for descriptor, _ in self._poll.poll(timeout):
@@ -178,6 +183,9 @@ class Supervisor:
         for index, rest in enumerate(self._rest):
             self._read_fifo(index)
             rest.clear()
+
+    def _do_release(self, _: object) -> None:
+        self._released = True
 
     def _do_kill(self, _: object) -> None:
         self._kill()

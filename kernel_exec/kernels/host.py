@@ -235,11 +235,18 @@ class HostProvisioner(KernelProvisionerBase):
         else:
             await self.stop(0)
 
-    async def stop(self, grace: float) -> None:
-        """End the kernel within `grace` seconds or kill it, and leave nothing behind."""
+    async def stop(self, grace: float, *, release: bool = True) -> None:
+        """End the kernel within `grace` seconds or kill it, and leave nothing behind.
+
+        Without `release` the supervisor goes on looking after what is to be cleaned up.
+        """
         if self.link is not None:
-            await self.link.stop(grace)
-            self._reaped = True
+            try:
+                await self.link.stop(grace)
+                self._reaped = True
+            finally:
+                if release:
+                    await self.link.release()
 
     async def get_provisioner_info(self) -> dict[str, Any]:
         """Return what describes this kernel; it cannot be adopted by another process."""
@@ -269,14 +276,14 @@ class HostProvisioner(KernelProvisionerBase):
         """The supervisor: the one there is, or a new one."""
         if self.link is None or self.link.gone:
             if self.link is not None:
-                await self.link.stop(0)  # what a supervisor that was killed has left
+                await self.stop(0)  # what a supervisor that was killed has left
             self.link = SupervisorLink.spawn()
             for path in self.cleanup_paths:
                 self.link.send({"cleanup": str(path.absolute())})
         try:
             await self.link.ready()
         except BaseException:
-            await self.link.stop(0)
+            await self.stop(0)
             raise
         return self.link
 

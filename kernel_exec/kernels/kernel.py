@@ -164,19 +164,25 @@ class Kernel:
         await self._provisioner.kill()
         await self._provisioner.wait()
 
-    async def stop(self, *, grace: float = 0.3) -> None:
+    async def stop(self, *, grace: float = 0.3, release: bool = True) -> None:
         """End the kernel and all that it started, and leave nothing of it behind; idempotent.
 
         Args:
             grace: seconds for the kernel to end by itself; what its code registered with atexit runs in it.
+            release: whether nothing is left to clean up; otherwise `release` is still due.
         """
         if self.died.done():
             self._keep_spool()
         try:
-            await self._provisioner.stop(grace)
+            await self._provisioner.stop(grace, release=release)
         finally:
             self._look()
             self._unwatch()
+
+    async def release(self) -> None:
+        """Nothing is left to clean up, and nobody need look after it any more; idempotent."""
+        if self._provisioner.link is not None:
+            await self._provisioner.link.release()
 
     def usage(self) -> Usage | None:
         """Return what the kernel has used; None when it has ended."""

@@ -45,6 +45,7 @@ class SupervisorLink:
             only where there is a limit.
         above: whether that is more than the limit now.
         outgrown: whether the kernel was killed because it was so for too long.
+        stopped: whether nothing of the kernel is left, as `stop` makes it.
         gone: whether the supervisor has ended.
     """
 
@@ -65,6 +66,7 @@ class SupervisorLink:
         self.above = False
         self.outgrown = False
         self.error: str | None = None
+        self.stopped = False
         self.gone = False
 
     @classmethod
@@ -213,21 +215,38 @@ class SupervisorLink:
             await self._kill_supervisor()
 
     async def stop(self, grace: float) -> None:
-        """End the kernel and everything below the supervisor, then the supervisor with its directory; idempotent.
+        """End the kernel, everything below the supervisor, and its directory; idempotent.
+
+        The supervisor stays, to clean up if this process ends before it has called `release`.
 
         Args:
             grace: seconds for the kernel to end by itself.
         """
         self._stopping = True
         self.send({"stop": grace})
+        stopped = False
         try:
-            if not await self.until(lambda: False, grace + END_TIMEOUT):
+            stopped = await self.until(lambda: self.stopped, grace + END_TIMEOUT)
+            if not stopped:
                 await self._kill_supervisor()
         finally:
-            # When this was cancelled: the supervisor ends by itself when the channel is closed.
-            self._lost(ended=False)
-            if self._killed and self.directory is not None:
-                shutil.rmtree(self.directory, ignore_errors=True)
+            if not stopped or self._killed:
+                self._leave()
+
+    async def release(self) -> None:
+        """End a supervisor that has stopped its kernel: nothing is left to clean up; idempotent."""
+        self.send({"release": None})
+        try:
+            if not await self.until(lambda: False, END_TIMEOUT):
+                await self._kill_supervisor()
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        # When this was cancelled: the supervisor ends by itself when the channel is closed.
+        self._lost(ended=False)
+        if self._killed and self.directory is not None:
+            shutil.rmtree(self.directory, ignore_errors=True)
 
     async def _kill_supervisor(self) -> None:
         """End a supervisor that hangs (the kernel's code may have stopped it); what it leaves is swept up."""
@@ -258,6 +277,8 @@ class SupervisorLink:
                 self.outgrown = outgrown
             case {"signalled": _}:
                 self._signals = max(0, self._signals - 1)
+            case {"stopped": _}:
+                self.stopped, self.running = True, False
             case {"error": text}:
                 self.error = text
 

@@ -25,6 +25,8 @@ _SHOWN = frozenset({"stream", "display_data", "execute_result", "update_display_
 _LONG_NAME = 256
 """Characters of an id, a type or a date: what names something is kept, and must not be of any size."""
 _LONG_HEADER = 64 * 1024
+_LONG_ANSWER = 64 * 2**20
+"""Bytes of the content of an answer; values come beside it."""
 _DEEP = 100
 """Levels of nesting: what is deeper could be read, but not everywhere written again."""
 _FEW_FRAMES = 10_000
@@ -130,15 +132,17 @@ class Codec:
             msg_type,
             _text(header, "msg_id"),
             _text(parent, "msg_id", required=False),
-            self._content(msg_type, parts[3]),
+            self._content(channel, msg_type, parts[3]),
             metadata,
             _text(header, "date", required=False),
             tuple(frames[start + 6 :]),
         )
 
-    def _content(self, msg_type: str, part: Frame) -> dict[str, Any]:
+    def _content(self, channel: str, msg_type: str, part: Frame) -> dict[str, Any]:
         if len(part) < LONG:
             return _unpack(bytes(part))
+        if channel == "control" and len(part) > _LONG_ANSWER:
+            raise BadMessage("its content is too large")
         short, longs = lift(part, self._mark, _string)
         content = put_back(_unpack(short), longs, shown=msg_type in _SHOWN)
         if longs and msg_type == "error":

@@ -110,6 +110,19 @@ def test_the_temporary_home_goes_too() -> None:
     assert wait_until(lambda: not runs(int(pid)) and not Path(home).exists())
 
 
+def test_the_temporary_home_goes_too_when_the_host_dies_while_it_closes() -> None:
+    """The kernel has ended by then, and nobody but its supervisor can know what is left."""
+    code = (
+        "import os, signal\nfrom kernel_exec import Executor\nfrom kernel_exec.home import Home\n"
+        "Home.remove = lambda home: os.kill(os.getpid(), signal.SIGKILL)\nex = Executor().start()\n"
+        "print(ex.workdir, ex.execute('import os; os.getpid()').text, flush=True)\nex.close()"
+    )
+    host = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)
+    assert host.returncode == -signal.SIGKILL
+    home, pid = host.stdout.rsplit(maxsplit=1)
+    assert wait_until(lambda: not runs(int(pid)) and not Path(home).exists())
+
+
 def test_a_forked_child_of_the_host_keeps_nothing_alive() -> None:
     """The child holds copies of every descriptor that tells of the host's life."""
     code = (

@@ -18,7 +18,7 @@ class SlowSession:
         self.may_end = asyncio.Event()
         self.ended = False
 
-    async def stop(self) -> None:
+    async def stop(self, *, release: bool = True) -> None:
         await self.may_end.wait()
         self.ended = True
 

@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from kernel_exec import Executor, KernelExecError, RequestFailed, ValueRefused
+from kernel_exec import Executor, KernelExecError, RequestFailed, RequestTimeout, ValueRefused
 from kernel_exec.values import Packed, packed, unpacked
 from tests.values.kinds import KEPT, make
 
@@ -95,6 +95,28 @@ def test_values_that_were_changed_on_the_way(kind: str) -> None:
         if chance.random() < 0.1:
             buffers = buffers[1:]
         attempt(Packed(meta, buffers))
+
+
+def test_a_value_that_is_too_large_is_refused_by_the_kernel_and_not_cut_off(liar: Executor) -> None:
+    liar.execute("import numpy as np\ninspector = get_ipython().kernel.inspector\ninspector.most_bytes = 1000")
+    liar.execute("small, large = np.zeros(100, 'i1'), np.zeros(2000, 'i1')").raise_for_error()
+    assert len(liar.get("small")) == 100
+    with pytest.raises(
+        ValueRefused, match=r"'large' cannot be taken out: it takes 2,000 bytes, and 1,000 are the most"
+    ):
+        liar.get("large")
+    liar.execute("del inspector.most_bytes").raise_for_error()
+
+
+def test_an_answer_that_is_too_long_is_refused(liar: Executor) -> None:
+    before = liar.metrics.refused
+    forge(liar, {"variables": [VARIABLE]})
+    liar.execute("forged_short = inspector._answer\ninspector._answer = lambda m: ({'x': 'y' * 70_000_000}, [])")
+    with pytest.raises(RequestTimeout):
+        liar.variables(timeout=3)
+    assert set(liar.metrics.refused) - set(before) == {"its content is too large"}
+    liar.execute("del inspector._answer").raise_for_error()
+    assert liar.variables()
 
 
 def test_objects_are_never_made(tmp_path: Any) -> None:
