@@ -30,8 +30,13 @@ from kernel_exec.settings import Limits
 LAUNCHER = Path(__file__).parent.parent / "inkernel" / "launcher.py"
 SHUTDOWN_GRACE = 0.5
 """Seconds that a kernel has to end by itself when nobody waits for it any more."""
-HISTORY = "--HistoryManager.hist_file"
-"""The file of IPython's history: the user's own, where code of a program has no business, nor many kernels at once."""
+OPTIONS = {
+    # The file of IPython's history is the user's own, where a program has no business, nor many kernels at once.
+    "--HistoryManager.hist_file": ":memory:",
+    # Beside a cell that computes, the first completion of jedi takes more than four seconds.
+    "--IPCompleter.use_jedi": "False",
+}
+"""Settings of IPython for kernels that no manager has started, unless the kernelspec has others."""
 
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 
@@ -161,8 +166,9 @@ class HostProvisioner(KernelProvisionerBase):
         else:
             command = self._connect_manager(self.parent, link, kwargs)
         ours = with_launcher(command, LAUNCHER)
-        if ours is not None and self.parent is None and not any(part.startswith(HISTORY) for part in ours):
-            ours.append(f"{HISTORY}=:memory:")
+        if ours is not None and self.parent is None:
+            given = {part.partition("=")[0] for part in ours}
+            ours += [f"{name}={value}" for name, value in OPTIONS.items() if name not in given]
         self.launches_ours = ours is not None
         env = kernel_environment(
             command,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -116,3 +117,14 @@ def test_another_language(start: Start, echo: HostKernel) -> None:
     ex = start(echo)
     assert ex.complete("abc", 2).matches == ()
     assert not ex.inspect("abc").found
+
+
+def test_the_kernel_that_starts_in_place_of_ours_answers_soon(start: Start, tmp_path: Path) -> None:
+    """Where our launcher does not work, the stock kernel has a user's settings of IPython, and so jedi."""
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['_kernel_exec.spool'] = None\n")
+    ex = start(HostKernel(env={"PYTHONPATH": str(tmp_path)}))
+    assert ex.execute("alphabet = 1\nget_ipython().Completer.use_jedi").text == "False"
+    running = ex.submit("while True: pass")
+    assert "alphabet" in ex.complete("alpha").matches
+    assert ex.inspect("alphabet").found
+    running.cancel()
