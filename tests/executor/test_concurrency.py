@@ -65,6 +65,21 @@ async def test_50_executors_in_one_process_one_of_them_dying(tmp_path: Path) -> 
         await asyncio.gather(*(ex.close() for ex in executors))
 
 
+async def test_kernels_that_end_while_they_are_closed_hold_up_nobody(tmp_path: Path) -> None:
+    """All executors of a process share zmq's thread: who lets it wait for him, lets all wait."""
+
+    async def live(number: int) -> None:
+        async with AsyncExecutor(workdir=tmp_path / str(number), timeout=20) as ex:
+            assert (await ex.execute("1")).ok
+            if number % 2:
+                await ex.submit("import os; os.kill(os.getpid(), 9)")
+
+    async with AsyncExecutor(workdir=tmp_path / "other", timeout=20) as other:
+        for _ in range(4):
+            await asyncio.gather(*map(live, range(6)))
+            assert (await other.execute("1")).text == "1"
+
+
 def test_calls_from_two_threads_of_one_name(ex: Executor) -> None:
     results = {}
 

@@ -165,6 +165,12 @@ def lies_about_cuts(request: Request) -> None:
     request.iopub("kernel_exec_cut", {"name": "displays", "left_out": 2**80})
 
 
+def flood(request: Request) -> None:
+    garbage = bytes(20 * 2**20)
+    for _ in range(150):
+        request.kernel.iopub.send_multipart([b"topic", garbage], copy=False)
+
+
 def gigabyte(request: Request) -> None:
     # Never touched, so it takes no memory here: the length is announced, and the connection is cut at that.
     request.kernel.iopub.send(bytes(GIGABYTE), copy=False)
@@ -196,7 +202,7 @@ LIES = {
     function.__name__: function
     for function in (
         bad_signatures, broken_json, no_frames, missing_fields, wrong_types, unknown_types, no_base64, strangers,
-        replies_for_others, many_replies, endless_displays, endless_updates, endless_widgets, endless_questions,
+        replies_for_others, many_replies, endless_displays, endless_updates, endless_widgets, endless_questions, flood,
         long_names, lies_about_cuts, gigabyte, gigabyte_reply, closes_iopub, no_reply, no_idle,
     )
 }  # fmt: skip

@@ -11,6 +11,7 @@ import nbformat
 import pytest
 
 from kernel_exec import Executor, HostKernel
+from kernel_exec.wire import flood
 from tests.growth import MIB, growth
 from tests.lies import kernel as lying_kernel
 
@@ -119,6 +120,25 @@ def test_a_connection_that_is_cut_ends_the_cell(liar: HostKernel, tmp_path: Path
         assert ex.metrics.kernels == 2
         assert ex.metrics.cells == {"died": 1, "ok": 1}
         assert_valid(ex)
+
+
+def test_a_flood_is_read_as_fast_as_it_comes(ex: Executor) -> None:
+    grown = growth(lambda: ex.execute("flood"))
+    assert grown.bytes < 5 * GROWTH  # three gigabytes, of which some messages wait
+    assert grown.result.notes == ("150 messages of the kernel were refused: it has no delimiter (150)",)
+
+
+def test_a_flood_that_cannot_be_read_ends_its_kernel(
+    liar: HostKernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Executor(liar, workdir=tmp_path, timeout=None) as ex:
+        ex.execute("honest")
+        monkeypatch.setattr(flood, "MAX_GROWTH", -1)  # as if this process had grown by more than it may
+        result = ex.submit("endless_displays").result(timeout=60)
+        monkeypatch.undo()
+        assert result.status == "died"
+        assert "more than can be read" in str(result.error)
+        assert ex.execute("honest").text == "said honest"
 
 
 @pytest.mark.parametrize("lie", ["no_reply", "no_idle"])
