@@ -12,6 +12,9 @@ from kernel_exec.errors import WrongType
 from kernel_exec.execution import Execution, OnInput
 from kernel_exec.wire.conversation import InputWanted
 
+MANY_QUESTIONS = 10
+"""Lines of input that a cell may wait for: an interrupted question leaves one behind, ten are no accident."""
+
 
 def check_callbacks(on_output: object, on_input: object) -> None:
     """Raise WrongType for a callback that cannot be called."""
@@ -22,11 +25,9 @@ def check_callbacks(on_output: object, on_input: object) -> None:
 
 async def ask(execution: Execution, event: InputWanted, answer: Callable[[str], None]) -> None:
     """Get the line of input that a cell waits for. When the caller's function raises, the cell is interrupted."""
-    if execution.on_input is None:
-        answer("")  # A kernel that asks although it was told that nobody answers.
-        return
     try:
-        line = await _line(execution.on_input, event)
+        # A kernel may ask although it was told that nobody answers.
+        line = await _line(execution.on_input, event) if execution.on_input else ""
         if not isinstance(line, str):
             raise WrongType(f"on_input must return a string, not {type(line).__name__}")
     except Exception as error:
@@ -34,6 +35,8 @@ async def ask(execution: Execution, event: InputWanted, answer: Callable[[str], 
         execution.stop.request("cancel")
     else:
         answer(line)
+    finally:
+        execution.questions -= 1
 
 
 async def _line(on_input: OnInput, event: InputWanted) -> Any:

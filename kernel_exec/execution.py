@@ -100,6 +100,8 @@ class Execution:
         self.on_input = on_input
         self.stop = Stop(timeout)
         self.cell: Cell | None = None
+        self.questions = 0
+        """Lines of input that the caller is being asked for."""
         self.trouble: BaseException | None = None
         """What a callback of the caller's raised; the call ends with it."""
         self._ended: asyncio.Future[ExecutionResult] = asyncio.get_running_loop().create_future()

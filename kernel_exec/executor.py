@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from kernel_exec import outcome
-from kernel_exec.callbacks import ask, check_callbacks
+from kernel_exec.callbacks import MANY_QUESTIONS, ask, check_callbacks
 from kernel_exec.errors import ExecutorClosed, KernelDiedError, RecordingError
 from kernel_exec.execution import Execution, OnInput, OnOutput
 from kernel_exec.home import Home
@@ -485,7 +485,11 @@ class AsyncExecutor:
         elif isinstance(event, Changed):
             self._scribe.changed(event.cell)
         elif isinstance(event, InputWanted) and running is not None and self._kernels.session is not None:
-            self._background(ask(running, event, self._kernels.session.answer))
+            if running.questions < MANY_QUESTIONS:
+                running.questions += 1
+                self._background(ask(running, event, self._kernels.session.answer))
+            else:
+                self._counters.refuse("it asks for more input before it has taken what it asked for")
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

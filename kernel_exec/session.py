@@ -34,8 +34,6 @@ QUESTIONS = 4
 """Questions that a kernel is asked at a time; further ones wait."""
 EXIT_TIMEOUT = 3.0
 """Seconds that a kernel has to end after the code asked for it, or after it has closed a channel."""
-MANY_QUESTIONS_BACK = 10
-"""Requests for input that wait for an answer: an interrupted one leaves its question behind, ten are no accident."""
 KEPT_REQUESTS = 1000
 """Requests whose replies are no surprise, also when they come too late."""
 

@@ -103,6 +103,8 @@ def test_questions_pile_up_nowhere(liar: HostKernel, tmp_path: Path) -> None:
         result = ex.execute("endless_questions", on_input=lambda prompt, _: asked.append(len(prompt)) or "")  # type: ignore[func-returns-value]
         assert result.ok
         assert max(asked) < 20_000
+        (note,) = result.notes
+        assert "asks for more input" in note
         assert ex.execute("honest").ok
         assert ex.execute("endless_questions").ok
 
