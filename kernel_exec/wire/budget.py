@@ -11,6 +11,8 @@ from kernel_exec.wire.long_text import LongText
 _NAME = re.compile(r"display-[1-9]\d{0,5}")
 _MANY_PARTS = 100
 _LONG_DESCRIPTION = 10_000
+_LARGE = 2**53
+"""More of anything is a lie; Python does not even write integers of more than 4300 digits."""
 
 
 class Sink(Protocol):
@@ -163,8 +165,13 @@ def _told(metadata: dict[str, Any]) -> list[Part]:
             and isinstance(mime, str)
             and type(size) is int
         ):
-            parts.append(Part(mime[:100], max(0, size), name))
+            parts.append(Part(mime[:100], min(max(0, size), _LARGE), name))
     return parts
+
+
+def is_count(value: Any) -> bool:
+    """Return whether what a kernel says can be a number of things."""
+    return type(value) is int and 0 <= value <= _LARGE
 
 
 def shortened(text: str, limit: int) -> str:

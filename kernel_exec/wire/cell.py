@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from kernel_exec.wire.budget import shortened
+from kernel_exec.wire.budget import is_count, shortened
 from kernel_exec.wire.messages import BadMessage, Message
 from kernel_exec.wire.outputs import Outputs
 
@@ -108,7 +108,7 @@ class Cell:
 
     def _take_count(self, content: dict[str, Any]) -> None:
         count = content.get("execution_count")
-        if type(count) is int and count >= 0:
+        if is_count(count):
             self.execution_count = count
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from kernel_exec.settings import Limits
-from kernel_exec.wire.budget import Cuts, NoSink, Part, Sink, shortened, sizes_of, split_bundle
+from kernel_exec.wire.budget import Cuts, NoSink, Part, Sink, is_count, shortened, sizes_of, split_bundle
 from kernel_exec.wire.long_text import LongText
 from kernel_exec.wire.messages import BadMessage, Message
 from kernel_exec.wire.terminal import TerminalText, head_of
@@ -67,7 +67,7 @@ class Outputs:
         if output["output_type"] == "stream":
             return output if self._write(output["name"], output["text"]) else None
         left_out = message.content.get("kernel_exec_left_out")
-        if output["output_type"] == "error" and type(left_out) is int and left_out > 0:
+        if output["output_type"] == "error" and left_out and is_count(left_out):
             self.cuts.add_part("the text of an error", left_out)
         return self._show(output, display_id_of(message))
 
@@ -90,7 +90,7 @@ class Outputs:
             BadMessage: it is not what our kernels tell.
         """
         name, left_out = message.content.get("name"), message.content.get("left_out")
-        if name not in ("stdout", "stderr", "displays") or type(left_out) is not int or left_out < 0:
+        if name not in ("stdout", "stderr", "displays") or not is_count(left_out):
             raise BadMessage("a kernel_exec_cut message has no valid name and number")
         if name == "displays":
             self.cuts.displays += left_out
@@ -283,7 +283,7 @@ def output_of(message: Message) -> Output:
         count = content.get("execution_count")
         output |= {
             "output_type": kind,
-            "execution_count": count if type(count) is int and count >= 0 else None,
+            "execution_count": count if is_count(count) else None,
         }
     return output
 

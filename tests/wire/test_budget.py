@@ -214,7 +214,7 @@ def test_what_the_kernel_has_left_out_is_told_at_its_place() -> None:
         {"name": "stdout"},
         {"name": "../x", "left_out": 1},
         {"name": [], "left_out": 1},
-        *({"name": "stdout", "left_out": number} for number in (-1, True, "1", None, 1.5)),
+        *({"name": "stdout", "left_out": number} for number in (-1, True, "1", None, 1.5, 2**54, 10**4299)),
     ],
 )
 def test_a_cut_that_makes_no_sense_is_refused(content: dict[str, Any]) -> None:
