@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from kernel_exec.wire.long_text import LongText
 
@@ -169,7 +169,7 @@ def _told(metadata: dict[str, Any]) -> list[Part]:
     return parts
 
 
-def is_count(value: Any) -> bool:
+def is_count(value: Any) -> TypeGuard[int]:
     """Return whether what a kernel says can be a number of things."""
     return type(value) is int and 0 <= value <= _LARGE
 

@@ -144,8 +144,11 @@ class Codec:
         if channel == "control" and len(part) > _LONG_ANSWER:
             raise BadMessage("its content is too large")
         short, longs = lift(part, self._mark, _string)
-        content = put_back(_unpack(short), longs, shown=msg_type in _SHOWN)
-        if longs and msg_type == "error":
+        content = _unpack(short)
+        if not longs:
+            return content
+        content = put_back(content, longs, shown=msg_type in _SHOWN)
+        if msg_type == "error":
             content["kernel_exec_left_out"] = sum(map(len, longs.values()))
         return content
 

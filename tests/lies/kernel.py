@@ -248,9 +248,12 @@ class Kernel:
                 self._execute(request, content["code"])
             request.iopub("status", {"execution_state": "idle"})
 
-    def _execute(self, request: Request, code: str) -> None:
+    def lie(self, request: Request, code: str) -> None:
         if code in LIES:
             LIES[code](request)
+
+    def _execute(self, request: Request, code: str) -> None:
+        self.lie(request, code)
         request.print(f"said {code}")
         request.route("shell", "execute_reply", {"status": "ok", "execution_count": 1})
 
