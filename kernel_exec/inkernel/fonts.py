@@ -11,9 +11,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import sys
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 SAMPLES = frozenset("们們あ한")
@@ -37,6 +38,11 @@ FAMILIES = (
 )
 """Well-known families with those scripts, by preference; the one font of matplotlib's own that claims every
 character, with a box for each, is none of them."""
+_FILES = re.compile(
+    r"(?i)^(.*cjk|sourcehan|sarasa|wqy|droidsansfallback|uming|ukai|ipa|takao|vl-|nanum|undotum|baekmuk|unifont|"
+    r"noto(sans|serif)(sc|tc|hk|jp|kr)).*\.(ttf|ttc|otf)$"
+)
+"""Names of the files of such families."""
 
 
 def extend_lists(module: Any) -> None:
@@ -93,7 +99,9 @@ class _LastFonts:
         self._manager = weakref.ref(manager)  # it is the key to this
         self._list, self._count = manager.ttflist, len(manager.ttflist)
         self._near: dict[Any, list[str]] = {}
-        self._families = list(self._chosen())
+        self._families = list(self._chosen(self._list))
+        if not self._families and not os.environ.get("MPL_IGNORE_SYSTEM_FONTS"):
+            self._families = list(self._chosen(_unlisted(module)))
 
     def is_current(self) -> bool:
         """Whether the font manager still has the fonts that it had."""
@@ -112,10 +120,10 @@ class _LastFonts:
             self._near[key] = [path for path in paths if path]
         return [path for path in self._near[key] if os.path.isfile(path)]
 
-    def _chosen(self) -> Iterator[list[Any]]:
-        """Find the families, each as its entries in the list of fonts."""
+    def _chosen(self, fonts: Iterable[Any]) -> Iterator[list[Any]]:
+        """Find the families among fonts, each as the entries that a list of fonts has of it."""
         entries: dict[str, list[Any]] = {}
-        for entry in self._list:
+        for entry in fonts:
             entries.setdefault(entry.name, []).append(entry)
         wanted, plain = SAMPLES, self._module.FontProperties()
         for name in filter(entries.__contains__, FAMILIES):
@@ -144,6 +152,15 @@ class _LastFonts:
         path = os.path.realpath(entry.fname)  # what matplotlib makes of it: PDF would embed two names as two fonts
         kind = getattr(self._module, "FontPath", None)  # since 3.11: one file may hold several fonts
         return path if kind is None else kind(path, entry.index)  # type: ignore[no-any-return]
+
+
+def _unlisted(module: Any) -> Iterator[Any]:
+    """Find fonts for those scripts by their files: matplotlib keeps its list in a file, and looks for no newer ones."""
+    for directory in module.X11FontDirectories:
+        for folder, _, names in os.walk(directory):
+            for name in filter(_FILES.search, names):
+                with contextlib.suppress(OSError, RuntimeError):  # it is broken
+                    yield module.ttfFontProperty(module.get_font(os.path.join(folder, name)))
 
 
 @functools.lru_cache(1024)

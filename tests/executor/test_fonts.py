@@ -214,6 +214,19 @@ def test_a_script_for_each_font(fresh: Callable[..., Executor], tmp_path: Path) 
 # What user code may do to it
 
 
+def test_a_font_that_came_after_matplotlib_had_made_its_list(fresh: Callable[..., Executor], tmp_path: Path) -> None:
+    code = "import matplotlib.pyplot as plt\nfrom matplotlib.font_manager import fontManager\n"
+    drawing = "plt.title('月'); plt.savefig('a.png'); plt.close()\nlen(fontManager.ttflist)"
+    kernel = kernel_with(tmp_path)
+    before = ran(fresh(kernel=kernel), code + drawing)
+    (tmp_path / "fonts").mkdir()
+    typefaces.make(tmp_path / "fonts" / "NotoSansCJK-Regular.ttf", FAMILY, SCRIPTS)
+    (tmp_path / "fonts" / "NotoSansCJK-Broken.ttf").write_bytes(b"no font")
+    after = ran(fresh(kernel=kernel), code + drawing)
+    assert silent(after)
+    assert after.outputs[-1]["data"] == before.outputs[-1]["data"]  # the list itself is the user's
+
+
 def test_a_font_that_goes_away_takes_no_picture_with_it(fresh: Callable[..., Executor], tmp_path: Path) -> None:
     font = typefaces.make(tmp_path / "all.ttf", FAMILY, SCRIPTS)
     ex = fresh(kernel=kernel_with(tmp_path / "kernel", font))
