@@ -18,6 +18,8 @@ from typing import Any
 
 DELIMITER = b"<IDS|MSG>"
 CHANNELS = ("shell", "iopub", "stdin", "control")
+LARGE = 2**23
+"""Bytes beyond which a lie is kept back: what is slow then is slow for its size."""
 LONG = 2**20
 """Bytes from which on a string of a message is left as it came."""
 
@@ -184,9 +186,10 @@ class Liar:
         frames = signed(self._key, truth, ascii_only=self.chance.random() < 0.5)
         if self.chance.random() < 0.1:
             frames = self._damaged(frames)
-        if sum(map(len, frames)) < LONG // 2:
+        size = sum(map(len, frames))
+        if size < LONG // 2:
             self._sent.append((truth.channel, frames))
-        return truth.channel, frames
+        return (truth.channel, frames) if size < LARGE else self.lie()
 
     def _changes(self) -> list[Callable[[Truth], None]]:
         kinds: list[tuple[Callable[[Truth], None], float]] = [
@@ -318,7 +321,7 @@ class Liar:
         part = {"name": name, "mime": self.chance.choice((*MIMES, self._nasty())), "size": size}
         told = {
             "text": self.chance.choice((self._written(), self._nasty())),
-            "cut": [part] * self.chance.choice((1, 200)),
+            "cut": [dict(part) for _ in range(self.chance.choice((1, 200)))],
         }
         metadata = {"kernel_exec": self.chance.choice((told, told, self._nasty()))}
         self._say(truth, "display_data", {"data": {"text/plain": "x"}, "metadata": metadata})
