@@ -41,10 +41,9 @@ class Widgets:
         if message.msg_type == "comm_close":
             self._drop(comm_id)
         elif message.msg_type == "comm_open" and message.content.get("target_name") == "jupyter.widget":
-            self._models[comm_id] = {"state": {}, "buffers": {}}
-            self._update(comm_id, data, message.buffers)
+            self._update(comm_id, {"state": {}, "buffers": {}}, data, message.buffers)
         elif comm_id in self._models and data.get("method") in ("update", "echo_update"):
-            self._update(comm_id, data, message.buffers)
+            self._update(comm_id, self._models[comm_id], data, message.buffers)
 
     def as_metadata(self) -> dict[str, Any]:
         """Return the notebook's `metadata.widgets`; empty when there are no widgets."""
@@ -53,12 +52,14 @@ class Widgets:
         models = {comm_id: _stored(model) for comm_id, model in self._models.items()}
         return {MIME: {"state": models, "version_major": 2, "version_minor": 0}}
 
-    def _update(self, comm_id: str, data: dict[str, Any], buffers: tuple[Frame, ...]) -> None:
+    def _update(
+        self, comm_id: str, model: dict[str, Any], data: dict[str, Any], buffers: tuple[Frame, ...]
+    ) -> None:
         state, paths = data.get("state", {}), data.get("buffer_paths") or []
         if not isinstance(state, dict) or not isinstance(paths, list) or len(paths) > len(buffers):
             raise BadMessage("a comm message has no valid state and buffers")
         self.changed = True
-        model = self._models[comm_id]
+        self._models[comm_id] = model
         model["state"].update(state)
         for path, buffer in zip(paths, buffers, strict=False):
             model["buffers"][repr(path)] = {

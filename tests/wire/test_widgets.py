@@ -131,3 +131,12 @@ def test_models_beyond_the_bound_are_not_kept(monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(BadMessage, match="more than is kept"):
         widgets.receive(opened("large", value="x" * 500))
     assert set(states(widgets)) == {"small"}
+
+
+def test_a_model_that_is_refused_is_not_kept() -> None:
+    widgets = Widgets()
+    widgets.receive(opened(value=1))
+    for comm_id in ("a", "b"):
+        with pytest.raises(BadMessage):
+            widgets.receive(comm("open", comm_id, {"state": 3}, target_name="jupyter.widget"))
+    assert states(widgets) == {"a": {"_model_name": "IntModel", "value": 1}}
