@@ -25,6 +25,7 @@ _ESCAPE = (
 )
 _PLAIN = rb"[^\\]{1,256}+[\x80-\xbf]{0,3}+"  # ends with a whole character
 _PIECE = re.compile(rb"(?:" + _PLAIN + rb"(?:" + _ESCAPE + rb")?+|" + _ESCAPE + rb"){1,1024}+", re.DOTALL)
+_VALID = re.compile(rb'(?:[^\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+')
 
 
 class LongText:
@@ -39,11 +40,7 @@ class LongText:
         return len(self._raw)
 
     def pieces(self) -> Iterator[str]:
-        """Return the text, at most about 260,000 characters at a time.
-
-        Raises:
-            BadMessage: it is no valid string; what came before was.
-        """
+        """Return the text, at most about 260,000 characters at a time."""
         at = 0
         while match := _PIECE.match(self._raw, at):
             at = match.end()
@@ -70,7 +67,8 @@ def lift(part: bytes | memoryview, mark: str, decode: Any) -> tuple[bytes, dict[
         decode: makes a string of its JSON form without quotes.
 
     Returns:
-        The text with a short string in the place of each, and what these stand for.
+        The text with a short string in the place of each, and what these stand for. A string that is not valid stays
+        where it is: whoever reads the text refuses it whole, before anything is done with a part of it.
     """
     whole = memoryview(part)
     rest: list[bytes | memoryview] = []
@@ -78,7 +76,7 @@ def lift(part: bytes | memoryview, mark: str, decode: Any) -> tuple[bytes, dict[
     at = copied = 0
     while match := _NEXT_LONG.match(whole, at):
         start, at = match.span(1)
-        if at - start >= LONG:
+        if at - start >= LONG and _VALID.fullmatch(whole, start, at):
             name = f"{mark}-{len(longs)}"
             longs[name] = LongText(whole[start:at], decode)
             rest += [whole[copied:start], name.encode("ascii")]
