@@ -6,6 +6,7 @@ Semantics: https://jupyter-client.readthedocs.io/en/stable/messaging.html#messag
 from __future__ import annotations
 
 import binascii
+import itertools
 import re
 from dataclasses import replace
 from typing import Any
@@ -24,6 +25,8 @@ ITEM_COST = 128
 ALLOWANCE = 1024
 """Bytes beyond the limit for the lines that tell what was left out."""
 
+MANY_TEXTS = 10
+"""Texts that there may be in any case; of more than an eighth of the limit in costs, a text goes on in the last one."""
 MANY_SAME = 100
 """Displays of one id in a cell: an update takes time for each, and changes no more than the last ones."""
 
@@ -100,6 +103,7 @@ class Outputs:
         head = len(str(self._texts[number]))
         self._head = self._head or (number, head)
         self._leave_out(number, head, 0, left_out)
+        self._make_room()
         return {"output_type": "stream", "name": name, "text": self._gap(name)}
 
     def held_back(self) -> list[Output]:
@@ -159,11 +163,24 @@ class Outputs:
         """Return the index of the output that text of the stream goes to now."""
         last = len(self._items) - 1
         if last not in self._texts or self._items[last]["name"] != name:
+            if (earlier := self._where_it_goes_on(name)) is not None:
+                return earlier
             self._items.append({"output_type": "stream", "name": name, "text": ""})
             last += 1
             self._texts[last] = TerminalText()
             self._text_size += ITEM_COST
         return last
+
+    def _where_it_goes_on(self, name: str) -> int | None:
+        """Return the index of the stream's last text when there are too many to begin another.
+
+        Two streams that take turns would fill the limit with beginnings, of which nothing can be left out.
+        """
+        if len(self._texts) < max(MANY_TEXTS, self._limits.output_bytes // (8 * ITEM_COST)):
+            return None
+        first = self._head[0] if self._head else 0
+        behind = itertools.takewhile(lambda number: number >= first, reversed(self._texts))
+        return next((number for number in behind if self._items[number]["name"] == name), None)
 
     def _make_room(self) -> None:
         """Leave out text behind the head until all is within the limit."""

@@ -252,3 +252,22 @@ def test_parts_that_the_kernel_has() -> None:
 def test_metadata_counts() -> None:
     outputs, _ = made(bundle({"text/plain": "x"}, {"a": "y" * 2 * LIMIT}))
     assert outputs.snapshot()[0]["metadata"] == {}
+
+
+def test_streams_that_take_turns_do_not_grow() -> None:
+    outputs, kept = made(*(stream(f"{number}\n", ("stdout", "stderr")[number % 2]) for number in range(5_000)))
+    assert outputs.size < 2 * LIMIT
+    assert len(outputs.snapshot()) <= 12
+    for name, first in (("stdout", 0), ("stderr", 1)):
+        whole = "".join(f"{number}\n" for number in range(first, 5_000, 2))
+        assert kept.texts[name] == whole
+        assert outputs.stream(name).startswith(whole[:20])
+        assert outputs.stream(name).endswith(whole[-20:])
+
+
+def test_cuts_of_streams_that_take_turns_do_not_grow() -> None:
+    outputs, _ = made()
+    for number in range(1_000):
+        outputs.take_cut(message("kernel_exec_cut", name=("stdout", "stderr")[number % 2], left_out=1))
+    assert outputs.size < 2 * LIMIT
+    assert outputs.cuts.text == {"stdout": 500, "stderr": 500}
