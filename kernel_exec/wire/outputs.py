@@ -21,6 +21,8 @@ Output = dict[str, Any]
 
 ITEM_COST = 128
 """Bytes that count for each output beyond its data: about what it takes to hold it."""
+LINE_COST = 16
+"""The same for each line of a traceback."""
 
 ALLOWANCE = 1024
 """Bytes beyond the limit for the lines that tell what was left out."""
@@ -260,11 +262,12 @@ class Outputs:
     def _fit_error(self, output: Output) -> None:
         """Shorten an error that is larger than half of the limit: our kernels send none."""
         limit = self._limits.output_bytes // 2
-        size = sum(map(len, output["traceback"]))
-        if size > limit or len(output["evalue"]) > limit:
+        size = _error_size(output)
+        if size > limit:
             self.cuts.add_part("the text of an error", size)
-            output |= {"evalue": shortened(output["evalue"], limit // 2), "traceback": []}
-        self._display_size += len(output["evalue"]) + sum(map(len, output["traceback"]))
+            ends = {name: shortened(output[name], limit // 2) for name in ("ename", "evalue")}
+            output |= {**ends, "traceback": []}
+        self._display_size += _error_size(output)
 
     def _clear(self) -> None:
         self._items.clear()
@@ -279,6 +282,12 @@ class Outputs:
     def _frozen(self, index: int, item: Output) -> Output:
         text = self._texts.get(index)
         return item if text is None else {**item, "text": str(text)}
+
+
+def _error_size(output: Output) -> int:
+    """Return about how many bytes an error takes; lines cost something also when they are empty."""
+    lines = output["traceback"]
+    return len(output["ename"]) + len(output["evalue"]) + sum(map(len, lines)) + LINE_COST * len(lines)
 
 
 def output_of(message: Message) -> Output:

@@ -271,3 +271,19 @@ def test_cuts_of_streams_that_take_turns_do_not_grow() -> None:
         outputs.take_cut(message("kernel_exec_cut", name=("stdout", "stderr")[number % 2], left_out=1))
     assert outputs.size < 2 * LIMIT
     assert outputs.cuts.text == {"stdout": 500, "stderr": 500}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"ename": "E" * 10 * LIMIT, "evalue": "", "traceback": []},
+        {"ename": "E", "evalue": "", "traceback": [""] * 10 * LIMIT},
+        {"ename": "E" * 4_000, "evalue": "v" * 4_000, "traceback": ["line"]},
+    ],
+)
+def test_all_of_an_error_counts(error: dict[str, Any]) -> None:
+    outputs, _ = made(message("error", **error))
+    (output,) = outputs.snapshot()
+    assert len(output["ename"]) + len(output["evalue"]) < LIMIT
+    assert output["traceback"] == []
+    assert len(outputs.cuts.parts) == 1
