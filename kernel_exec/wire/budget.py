@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeGuard
 
@@ -104,7 +105,7 @@ class Part:
 
 
 def split_bundle(
-    bundle: dict[str, Any], room: int, image_room: int
+    bundle: dict[str, Any], room: int, image_room: int, printed: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, Any], list[Part]]:
     """Return data and metadata of a display as far as they fit, and the parts that do not.
 
@@ -112,21 +113,24 @@ def split_bundle(
         bundle: with "data" and "metadata".
         room: bytes for all but pictures.
         image_room: bytes for pictures.
+        printed: what `printed_of` returns for it.
     """
     data = dict(bundle["data"])
     metadata = {name: value for name, value in bundle["metadata"].items() if name != "kernel_exec"}
     if text := description_of(bundle):
         metadata["kernel_exec"] = {"text": text[:_LONG_DESCRIPTION]}
     parts = _told(bundle["metadata"])
-    images, size = sizes_of(data)
-    for mime in sorted(data, key=lambda mime: value_size(mime, data[mime]), reverse=True):
-        is_image, one = mime.startswith("image/"), value_size(mime, data[mime])
+    measured = {mime: value_size(mime, printed.get(mime, value)) for mime, value in data.items()}
+    images = sum(one for mime, one in measured.items() if mime.startswith("image/"))
+    size = sum(measured.values()) + sum(map(len, data)) - images
+    for mime in sorted(data, key=measured.__getitem__, reverse=True):
+        is_image, one = mime.startswith("image/"), measured[mime]
         if (images > image_room) if is_image else (size > room):
             value = data.pop(mime)
-            parts.append(Part(mime, one, text=value if isinstance(value, str | LongText) else repr(value)))
+            parts.append(Part(mime, one, text=printed.get(mime, value)))
             size -= len(mime)
             images, size = (images - one, size) if is_image else (images, size - one)
-    if metadata and len(repr(metadata)) > max(0, room - size):
+    if metadata and (size >= room or metadata_size(metadata) > room - size):
         metadata = {}
     return {mime: str(value) if isinstance(value, LongText) else value for mime, value in data.items()}, metadata, parts
 
@@ -138,10 +142,22 @@ def description_of(bundle: dict[str, Any]) -> str:
     return text if isinstance(text, str) else ""
 
 
-def sizes_of(data: dict[str, Any]) -> tuple[int, int]:
-    """Return the sizes of the pictures in a MIME bundle, and of all else in it, the names of its types included."""
+def printed_of(bundle: dict[str, Any]) -> dict[str, str]:
+    """Return what is JSON of a display as text, by its types: made once, however many places it is to be put in."""
+    return {mime: repr(value) for mime, value in bundle["data"].items() if not isinstance(value, str | LongText)}
+
+
+def sizes_of(bundle: dict[str, Any]) -> tuple[int, int]:
+    """Return the sizes of the pictures of a display, and of all else: other data, its types, and metadata."""
+    data = bundle["data"]
     images = sum(value_size(mime, value) for mime, value in data.items() if mime.startswith("image/"))
-    return images, sum(len(mime) + value_size(mime, value) for mime, value in data.items()) - images
+    rest = sum(len(mime) + value_size(mime, value) for mime, value in data.items()) - images
+    return images, rest + metadata_size(bundle["metadata"])
+
+
+def metadata_size(metadata: dict[str, Any]) -> int:
+    """Return about how many bytes the metadata of a display takes."""
+    return len(repr(metadata)) if metadata else 0
 
 
 def value_size(mime: str, value: Any) -> int:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from kernel_exec.settings import Limits
-from kernel_exec.wire.budget import Cuts, NoSink, Part, Sink, is_count, shortened, sizes_of, split_bundle
+from kernel_exec.wire.budget import Cuts, NoSink, Part, Sink, is_count, printed_of, shortened, sizes_of, split_bundle
 from kernel_exec.wire.long_text import LongText
 from kernel_exec.wire.messages import BadMessage, Message
 from kernel_exec.wire.terminal import TerminalText, head_of
@@ -79,11 +79,12 @@ class Outputs:
     def update(self, display_id: str, bundle: dict[str, Any]) -> dict[str, Any]:
         """Put other data into the displays of that id; return what of it fits."""
         fitting: dict[str, Any] = {}
+        printed = printed_of(bundle)
         for index in self._displays.get(display_id, ()):
-            images, size = sizes_of(self._items[index]["data"])
+            images, size = sizes_of(self._items[index])
             self._image_size -= images
             self._display_size -= size
-            fitting = self._fitting(bundle)
+            fitting = self._fitting(bundle, printed)
             # What was handed out stays as it was.
             self._items[index] = {**self._items[index], **fitting}
         return fitting
@@ -233,7 +234,7 @@ class Outputs:
         if output["output_type"] == "error":
             self._fit_error(output)
         else:
-            output |= self._fitting(output)
+            output |= self._fitting(output, printed_of(output))
         if display_id:
             same = self._displays.get(display_id, ())
             self._displays[display_id] = (*same[1 - MANY_SAME :], len(self._items))
@@ -241,17 +242,18 @@ class Outputs:
         self._make_room()
         return output
 
-    def _fitting(self, bundle: dict[str, Any]) -> dict[str, Any]:
+    def _fitting(self, bundle: dict[str, Any], printed: dict[str, str]) -> dict[str, Any]:
         """Return data and metadata of a display as far as they fit, and count them."""
         room = self._limits.output_bytes - self._display_size
-        data, metadata, cut = split_bundle(bundle, room, self._limits.image_bytes - self._image_size)
+        data, metadata, cut = split_bundle(bundle, room, self._limits.image_bytes - self._image_size, printed)
         if cut:
             lines = [*map(self._in_its_place, cut), *filter(None, [data.get("text/plain")])]
             data = {**data, "text/plain": "\n".join(lines)}
-        images, size = sizes_of(data)
+        fitting = {"data": data, "metadata": metadata}
+        images, size = sizes_of(fitting)
         self._image_size += images
         self._display_size += size
-        return {"data": data, "metadata": metadata}
+        return fitting
 
     def _in_its_place(self, part: Part) -> str:
         """Return the line that stands for a part of a display that is left out."""
@@ -264,7 +266,7 @@ class Outputs:
         limit = self._limits.output_bytes // 2
         size = _error_size(output)
         if size > limit:
-            self.cuts.add_part("the text of an error", size)
+            self.cuts.add_part("the text of an error", size - LINE_COST * len(output["traceback"]))
             ends = {name: shortened(output[name], limit // 2) for name in ("ename", "evalue")}
             output |= {**ends, "traceback": []}
         self._display_size += _error_size(output)

@@ -52,9 +52,7 @@ class Widgets:
         models = {comm_id: _stored(model) for comm_id, model in self._models.items()}
         return {MIME: {"state": models, "version_major": 2, "version_minor": 0}}
 
-    def _update(
-        self, comm_id: str, model: dict[str, Any], data: dict[str, Any], buffers: tuple[Frame, ...]
-    ) -> None:
+    def _update(self, comm_id: str, model: dict[str, Any], data: dict[str, Any], buffers: tuple[Frame, ...]) -> None:
         state, paths = data.get("state", {}), data.get("buffer_paths") or []
         if not isinstance(state, dict) or not isinstance(paths, list) or len(paths) > len(buffers):
             raise BadMessage("a comm message has no valid state and buffers")

@@ -189,7 +189,7 @@ def test_a_long_error_is_shortened() -> None:
     (output,) = outputs.snapshot()
     assert (output["ename"], output["traceback"]) == ("E", [])
     assert len(output["evalue"]) < LIMIT
-    assert outputs.cuts.parts == ["the text of an error of 50,000 bytes"]
+    assert outputs.cuts.parts == ["the text of an error of 100,001 bytes"]
 
 
 def test_what_the_kernel_has_left_out_is_told_at_its_place() -> None:
@@ -287,3 +287,22 @@ def test_all_of_an_error_counts(error: dict[str, Any]) -> None:
     assert len(output["ename"]) + len(output["evalue"]) < LIMIT
     assert output["traceback"] == []
     assert len(outputs.cuts.parts) == 1
+
+
+def test_metadata_that_fits_takes_room() -> None:
+    outputs, _ = made(*(bundle({"text/plain": "x"}, {"a": "y" * 1_000}) for _ in range(200)))
+    assert sum(len(str(output)) for output in outputs.snapshot()) < 2 * LIMIT
+    assert outputs.cuts.displays
+
+
+def test_an_update_is_measured_once_for_all_its_places() -> None:
+    class Measured(list[int]):
+        times = 0
+
+        def __repr__(self) -> str:
+            Measured.times += 1
+            return "[" + "1, " * LIMIT + "]"
+
+    outputs, _ = made(*(display("x", "d") for _ in range(50)))
+    outputs.update("d", {"data": {"application/json": Measured()}, "metadata": {}})
+    assert Measured.times == 1
