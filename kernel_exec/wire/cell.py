@@ -12,6 +12,9 @@ ReplyStatus = Literal["ok", "error", "aborted"]
 
 LONG_ERROR = 4 * 2**20
 """Characters of an error's text in a reply, beyond which it is shortened: replies stay in memory for a while."""
+MANY_LINES = 10_000
+"""Entries of an error's traceback in a reply, beyond which it is left out."""
+LONG_STAMP = 256
 
 _STAMPS = {"busy": "iopub.status.busy", "idle": "iopub.status.idle"}
 
@@ -44,6 +47,11 @@ class Cell:
         self.stamps: dict[str, str] = {}
 
     @property
+    def size(self) -> int:
+        """How many bytes are kept, roughly."""
+        return self.outputs.size + (sum(map(_length, self.reply.values())) if self.reply else 0)
+
+    @property
     def finished(self) -> bool:
         """True when nothing more can come but late output of threads and descriptors."""
         return self.idle and self.reply is not None
@@ -66,9 +74,7 @@ class Cell:
     @property
     def asks_exit(self) -> bool:
         """True when the code asked the kernel to end (`exit()` and `quit()` send a payload that says so)."""
-        payload = self.reply.get("payload") if self.reply else None
-        items = [item for item in payload if isinstance(item, dict)] if isinstance(payload, list) else []
-        return any(item.get("source") == "ask_exit" and not item.get("keepkernel") for item in items)
+        return self.reply is not None and "payload" in self.reply
 
     def take_status(self, message: Message) -> None:
         """Take a status message of this cell.
@@ -99,7 +105,7 @@ class Cell:
         if self.reply is not None:
             raise BadMessage("it answers a request that was answered already")
         started = message.metadata.get("started")
-        if isinstance(started, str):
+        if isinstance(started, str) and len(started) <= LONG_STAMP:
             self.stamps["shell.execute_reply.started"] = started
         self.stamps["shell.execute_reply"] = message.date
         self.reply = _kept(message.content)
@@ -114,14 +120,20 @@ class Cell:
 
 def _kept(reply: dict[str, Any]) -> dict[str, Any]:
     """Return what is of use of an execute_reply; a text that is too long loses its middle, or its traceback."""
-    kept: dict[str, Any] = {key: reply[key] for key in ("status", "ename", "evalue", "traceback") if key in reply}
-    payload = reply.get("payload")
-    if isinstance(payload, list):
-        items = [item for item in payload[:100] if isinstance(item, dict)]
-        kept["payload"] = [{key: item.get(key) for key in ("source", "keepkernel")} for item in items]
+    kept: dict[str, Any] = {key: reply[key] for key in ("status", "ename", "evalue") if isinstance(reply.get(key), str)}
+    lines = reply.get("traceback")
+    if isinstance(lines, list) and len(lines) <= MANY_LINES:
+        kept["traceback"] = [line for line in lines if isinstance(line, str)]
     if sum(map(_length, kept.values())) > LONG_ERROR:
         kept = {key: shortened(value, LONG_ERROR // 4) for key, value in kept.items() if isinstance(value, str)}
+    payload = reply.get("payload")
+    if isinstance(payload, list) and any(map(_asks_exit, payload)):
+        kept["payload"] = [{"source": "ask_exit"}]
     return kept
+
+
+def _asks_exit(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("source") == "ask_exit" and not item.get("keepkernel")
 
 
 def _length(value: Any) -> int:

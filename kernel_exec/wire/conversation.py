@@ -222,10 +222,10 @@ class Conversation:
 
     def _forget_old(self) -> None:
         """Let go of the oldest cells: the memory of a session must not grow with its length."""
-        size = sum(cell.outputs.size for cell in self._cells.values())
+        size = sum(cell.size for cell in self._cells.values())
         while len(self._cells) > KEPT_CELLS or (size > KEPT_BYTES and len(self._cells) > 1):
             _, old = self._cells.popitem(last=False)
-            size -= old.outputs.size
+            size -= old.size
             self._forget_displays(old)
             self._aliases = OrderedDict(item for item in self._aliases.items() if item[1] is not old)
 

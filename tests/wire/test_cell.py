@@ -127,3 +127,20 @@ def test_other_states_mean_nothing(state: Any) -> None:
     made.take_status(status(state))
     assert not made.started
     assert not made.idle
+
+
+def test_what_is_kept_of_a_reply_is_bounded() -> None:
+    many: list[Any] = [1] * 1_000_000
+    made = cell()
+    lies = {"ename": {"a": many}, "evalue": many, "traceback": many, "payload": [{"source": "x" * 10**6}] * 50}
+    answer = reply(status="error", **lies)
+    answer.metadata["started"] = "x" * 10**6
+    made.take_reply(answer)
+    assert made.reply == {"status": "error"}
+    assert all(len(stamp) < 100 for stamp in made.stamps.values())
+
+
+def test_the_reply_counts_as_kept() -> None:
+    made = cell()
+    made.take_reply(reply(status="error", ename="E", evalue="v" * 1_000, traceback=["t" * 1_000]))
+    assert made.size > 2_000
