@@ -66,7 +66,7 @@ class Outputs:
         Raises:
             BadMessage: its content is not what the protocol says.
         """
-        output = output_of(message)
+        output, display_id = output_of(message), display_id_of(message)
         if self._clear_next:
             self._clear()
         if output["output_type"] == "stream":
@@ -74,7 +74,7 @@ class Outputs:
         left_out = message.content.get("kernel_exec_left_out")
         if output["output_type"] == "error" and left_out and is_count(left_out):
             self.cuts.add_part("the text of an error", left_out)
-        return self._show(output, display_id_of(message))
+        return self._show(output, display_id)
 
     def update(self, display_id: str, bundle: dict[str, Any]) -> dict[str, Any]:
         """Put other data into the displays of that id; return what of it fits."""

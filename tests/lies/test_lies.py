@@ -100,7 +100,12 @@ def test_no_file_is_taken_by_a_name_that_the_kernel_tells(ex: Executor) -> None:
 def test_questions_pile_up_nowhere(liar: HostKernel, tmp_path: Path) -> None:
     with Executor(liar, workdir=tmp_path, timeout=60) as ex:
         asked: list[int] = []
-        result = ex.execute("endless_questions", on_input=lambda prompt, _: asked.append(len(prompt)) or "")  # type: ignore[func-returns-value]
+
+        def answer(prompt: str, _: bool) -> str:
+            asked.append(len(prompt))
+            return ""
+
+        result = ex.execute("endless_questions", on_input=answer)
         assert result.ok
         assert max(asked) < 20_000
         (note,) = result.notes

@@ -211,6 +211,18 @@ def test_unknown_types_are_refused(channel: str) -> None:
     assert not cell.started
 
 
+def test_a_display_that_is_refused_clears_nothing() -> None:
+    talk, (cell,) = begun("r1")
+    talk.receive(display("old", "d"))
+    talk.receive(clear(wait=True))
+    bad = message("display_data", data={"text/plain": "x"}, transient={"display_id": ["no id"]})
+    refuse(talk, bad, "no valid display id")
+    (shown,) = talk.receive(update("new", "d"))
+    assert isinstance(shown, Shown)
+    assert shown.item["data"] == {"text/plain": "new"}
+    assert cell.outputs.snapshot()[0]["data"] == {"text/plain": "new"}
+
+
 def test_a_second_reply_changes_nothing() -> None:
     talk, (cell,) = begun("r1")
     finish(talk, "r1")
