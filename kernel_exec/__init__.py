@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kernel_exec.errors import (
+        EngineError,
+        EngineUnavailable,
         ExecutionFailed,
         ExecutionInterrupted,
         ExecutionTimeout,
@@ -42,6 +44,8 @@ __all__ = [
     "Artifact",
     "AsyncExecutor",
     "Completions",
+    "EngineError",
+    "EngineUnavailable",
     "ErrorInfo",
     "Execution",
     "ExecutionFailed",

@@ -5,7 +5,9 @@ KernelExecError
  │    └── WrongType (TypeError)            a value of a type that cannot work
  ├── ExecutorClosed (RuntimeError)         the executor was closed, or belongs to another process
  ├── KernelStartError                      no kernel could be started
- │    └── UnknownKernel                    no kernelspec of that name
+ │    ├── UnknownKernel                    no kernelspec of that name
+ │    ├── EngineUnavailable                no container engine answers
+ │    └── EngineError                      the container engine refuses what it was asked
  ├── ExecutionFailed                       what `raise_for_error` raises: the cell did not end well
  │    ├── ExecutionTimeout                 it ran into its deadline
  │    ├── ExecutionInterrupted             it was interrupted or cancelled
@@ -53,6 +55,23 @@ class KernelStartError(KernelExecError):
 
 class UnknownKernel(KernelStartError):
     """No kernelspec of that name is installed."""
+
+
+class EngineUnavailable(KernelStartError):
+    """No container engine answers."""
+
+
+class EngineError(KernelStartError):
+    """The container engine refuses what it was asked.
+
+    Args:
+        message: what it says.
+        status: of HTTP, such as 404 for what does not exist.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class ExecutionFailed(KernelExecError):

@@ -1,0 +1,135 @@
+"""A container engine with Docker's HTTP API: Docker, Podman. https://docs.docker.com/engine/api/
+
+Only what the way of a kernel needs, and without the docker package, whose import alone takes a third of a start; images
+are built with that. HTTP 1.0, one connection a request: the answer ends with the connection, whatever the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from kernel_exec.errors import EngineError, EngineUnavailable, InvalidArgument
+
+TIMEOUT = 10.0
+"""Seconds in which an engine that is well answers anything but the making of a container."""
+MANY = 64 * 2**20
+"""Bytes of an answer beyond which it is none."""
+
+_GET_ONE = "start one, such as dockerd, or name it in DOCKER_HOST; `kernel-exec doctor` tells more"
+
+
+class Engine:
+    """One engine, by its address. Holds no connection.
+
+    Args:
+        url: such as unix:///var/run/docker.sock, as DOCKER_HOST has it.
+
+    Attributes:
+        url: the address.
+        path: of its socket.
+
+    Raises:
+        InvalidArgument: an address of a kind that is not understood.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != "unix" or not parts.path:
+            raise InvalidArgument(f"the engine's address {url!r} is none of a local socket: name unix:///PATH")
+        self.url = url
+        self.path = parts.path
+
+    @classmethod
+    def find(cls) -> Engine:
+        """Return the engine that the docker command would use, or the first whose socket is there.
+
+        Raises:
+            EngineUnavailable: there is none.
+            InvalidArgument: DOCKER_HOST, or the current context of docker, has an address that is not understood.
+        """
+        if chosen := os.environ.get("DOCKER_HOST") or _context_host():
+            return cls(chosen)
+        for path in _sockets():
+            if path.is_socket():
+                return cls(f"unix://{path}")
+        raise EngineUnavailable(f"no container engine was found: {_GET_ONE}")
+
+    async def ask(self, method: str, path: str, body: dict[str, Any] | None = None, *, timeout: float = TIMEOUT) -> Any:
+        """Send a request; return the answer's JSON, None when it has none.
+
+        Args:
+            method: of HTTP.
+            path: and query, without a version: the engine takes its newest.
+            body: sent as JSON.
+            timeout: seconds until the answer must be there.
+
+        Raises:
+            EngineError: the engine refuses.
+            EngineUnavailable: it does not answer, or not in time.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                status, answer = await self._exchange(method, path, body)
+        except TimeoutError as error:
+            raise EngineUnavailable(f"the engine at {self.url} did not answer within {timeout:g} s") from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise EngineUnavailable(f"the engine at {self.url} does not answer ({reason}): {_GET_ONE}") from error
+        if status >= 400:
+            raise EngineError(_message(answer), status)
+        return json.loads(answer) if answer.strip() else None
+
+    async def _exchange(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, bytes]:
+        reader, writer = await asyncio.open_unix_connection(self.path)
+        try:
+            data = b"" if body is None else json.dumps(body).encode()
+            head = f"{method} {path} HTTP/1.0\r\nHost: engine\r\nContent-Type: application/json\r\n"
+            writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+            status = int((await reader.readline()).split()[1])
+            while (await reader.readline()).strip():
+                pass
+            chunks = []
+            room = MANY
+            while chunk := await reader.read(2**16):
+                chunks.append(chunk)
+                room -= len(chunk)
+                if room < 0:
+                    raise ValueError(f"an answer of more than {MANY} bytes")
+            return status, b"".join(chunks)
+        except IndexError:
+            raise ValueError("it does not speak HTTP") from None
+        finally:
+            writer.close()
+
+
+def _message(answer: bytes) -> str:
+    try:
+        return str(json.loads(answer)["message"])
+    except (ValueError, KeyError, TypeError):
+        return answer.decode("utf-8", "replace").strip()
+
+
+def _context_host() -> str | None:
+    """The address in the context that the docker command uses, where it is not the default one."""
+    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
+    try:
+        name = os.environ.get("DOCKER_CONTEXT") or json.loads((folder / "config.json").read_bytes())["currentContext"]
+        if name == "default":
+            return None
+        about = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
+        return str(json.loads(about.read_bytes())["Endpoints"]["docker"]["Host"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _sockets() -> Iterator[Path]:
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
+    yield from (Path("/var/run/docker.sock"), runtime / "docker.sock")
+    yield from (Path("/run/podman/podman.sock"), runtime / "podman" / "podman.sock")
