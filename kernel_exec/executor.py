@@ -21,7 +21,7 @@ from kernel_exec.errors import ExecutorClosed, KernelDiedError, RecordingError
 from kernel_exec.execution import Execution, OnInput, OnOutput
 from kernel_exec.home import Home
 from kernel_exec.keepsakes import checked_key, checked_name, keep
-from kernel_exec.kernels.host import HostKernel, check_limits, checked_kernel
+from kernel_exec.kernels.kinds import KernelSettings, check_limits, checked_kernel
 from kernel_exec.metrics import Counters, Metrics
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT, Questions
 from kernel_exec.recording import checked_cell, language_info, markdown_cell, raw_cell
@@ -78,7 +78,7 @@ class AsyncExecutor:
 
     def __init__(
         self,
-        kernel: HostKernel | None = None,
+        kernel: KernelSettings | None = None,
         *,
         workdir: PathLike | None = None,
         notebook: PathLike | Literal[False] | None = None,
@@ -89,7 +89,7 @@ class AsyncExecutor:
     ) -> None:
         self._kernel = checked_kernel(kernel)
         self._limits = checked_limits(limits)
-        check_limits(self._limits)
+        check_limits(self._kernel, self._limits)
         self._settings = checked_settings(workdir, notebook, timeout, lifetime, name)
         self._home = Home(self._settings, self._limits.artifact_bytes)
         self._worker = Worker()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from kernel_exec.execution import Stop
-from kernel_exec.kernels.kernel import Death, megabytes
+from kernel_exec.kernels.death import Death, megabytes
 from kernel_exec.results import OUT_OF_MEMORY, ErrorInfo, Output, Status
 from kernel_exec.session import Ending
 from kernel_exec.wire.cell import Cell

@@ -15,8 +15,9 @@ from typing import Any
 from kernel_exec.errors import KernelDiedError, KernelStartError, RequestTimeout
 from kernel_exec.execution import Execution
 from kernel_exec.home import Home
-from kernel_exec.kernels.host import HostKernel
-from kernel_exec.kernels.kernel import Death, Kernel, Usage, megabytes
+from kernel_exec.kernels.death import Death, Usage, megabytes
+from kernel_exec.kernels.kernel import Kernel
+from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.settings import Limits
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.channels import Buffer, Channel, Channels
@@ -45,24 +46,22 @@ class Ending:
     Attributes:
         steps: what was needed: "interrupt", "kill".
         death: how the kernel died, when it did.
-        before: the kernel's use of resources before the cell, when known.
-        after: the same after it.
+        usage: what the kernel has used for it, when known.
         memory: the limit on its memory and that of its processes, in bytes; None for none.
         held: the most bytes of it that were seen; 0 without a limit.
     """
 
     steps: tuple[str, ...]
     death: Death | None
-    before: Usage | None
-    after: Usage | None
+    usage: Usage | None
     memory: int | None = None
     held: int = 0
 
     def resources(self) -> tuple[float | None, int | None]:
         """CPU seconds of the cell and its peak of memory in bytes, as far as they are known."""
-        if self.before is None or self.after is None:
+        if self.usage is None:
             return None, self.held or None
-        return max(0.0, self.after.cpu_seconds - self.before.cpu_seconds), self.after.peak_memory
+        return self.usage.cpu_seconds, self.usage.peak_memory
 
 
 class Session:
@@ -98,7 +97,7 @@ class Session:
     @classmethod
     async def start(
         cls,
-        settings: HostKernel,
+        settings: KernelSettings,
         *,
         limits: Limits,
         home: Home,
@@ -120,13 +119,12 @@ class Session:
         Raises:
             UnknownKernel, KernelStartError: there is no such kernel; it died, or did not answer in time.
         """
-        deadline = asyncio.get_running_loop().time() + START_TIMEOUT
         kernel = await Kernel.start(
-            settings, cwd=home.workdir, limits=limits, cleanup=home.cleanup, prepare=home.make, deadline=deadline
+            settings, cwd=home.workdir, limits=limits, cleanup=home.cleanup, prepare=home.make, timeout=START_TIMEOUT
         )
         try:
             session = cls(kernel, limits, widgets, on_event, refuse)
-            await session._ready(deadline)
+            await session._ready()
         except BaseException:
             await kernel.stop(grace=0)
             raise
@@ -155,9 +153,7 @@ class Session:
             last: the end of the session, in the loop's time.
             began: called with the cell when its request is about to be sent.
         """
-        before = self.kernel.usage()
-        self.kernel.reset_peak()
-        self.kernel.forget_output()
+        self.kernel.begin_cell()
         self.interrupted = False
         self._finished = asyncio.get_running_loop().create_future()
         self._channels.execute(
@@ -172,10 +168,10 @@ class Session:
             steps = await self._end(execution, self._finished, steps)
         finally:
             execution.stop.disarm()
-        after = self.kernel.usage()
+        usage = await self.kernel.cell_usage()
         death = await self.bury() if self._lost(execution.cell) else None
         self._running = self._finished = None
-        return Ending(steps, death, before, after, self._limits.memory, self.kernel.seen_peak)
+        return Ending(steps, death, usage, self._limits.memory_bytes, self.kernel.seen_peak)
 
     async def interrupt(self) -> None:
         """Interrupt the running cell; nothing happens when there is none."""
@@ -271,11 +267,10 @@ class Session:
         if not self.died.done():
             await self.kernel.kill(reason)
 
-    async def _ready(self, deadline: float) -> None:
+    async def _ready(self) -> None:
         ready = asyncio.ensure_future(self._channels.ready())
         try:
-            timeout = deadline - asyncio.get_running_loop().time()
-            await asyncio.wait((ready, self.died), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((ready, self.died), timeout=START_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
             if self.died.done():
                 raise KernelStartError(self._start_failure(self.died.result().reason))
             if self.kernel.over_memory.done():
@@ -300,7 +295,7 @@ class Session:
             str(message.content.get("text", "")) for message in words if message.msg_type == "stream"
         ).strip()
         tail = f"; it said:\n{said[-2000:]}" if said else "; run `python -m ipykernel` in its environment to see why"
-        limit = self._limits.memory
+        limit = self._limits.memory_bytes
         allowed = (
             "" if limit is None else f"; limits.memory is {megabytes(limit)} ({limit} bytes): perhaps it needs more"
         )

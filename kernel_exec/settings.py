@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +42,10 @@ class Limits:
         image_bytes: bytes of the pictures that one cell may display; those beyond are left out and told.
         artifact_bytes: bytes of the files of one cell that are reported as artifacts, and of each file that keeps
             what was cut; files beyond are refused and told.
-        memory: bytes that the kernel and all its processes may hold.
+        memory: bytes that the kernel and all its processes may hold; a number, or such as "2g" or "512m".
         cpus: processors that they may use at a time.
         pids: processes and threads that there may be.
-        disk: bytes that they may write to disk.
+        disk: bytes that they may write to disk; as `memory`.
 
     Raises:
         InvalidArgument, WrongType: one of them cannot work.
@@ -54,12 +55,15 @@ class Limits:
     output_bytes: int = 4 * MIB
     image_bytes: int = 64 * MIB
     artifact_bytes: int = 1024 * MIB
-    memory: int | None = None
+    memory: int | str | None = None
     cpus: float | None = None
     pids: int | None = None
-    disk: int | None = None
+    disk: int | str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("memory", "disk"):
+            if isinstance(getattr(self, name), str):
+                object.__setattr__(self, name, checked_size(f"limits.{name}", getattr(self, name)))
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is None and name in _MAY_BE_NONE:
@@ -68,6 +72,11 @@ class Limits:
                 raise WrongType(f"limits.{name} must be a number, not {type(value).__name__}")
             if not value >= least:
                 raise InvalidArgument(f"limits.{name} must be at least {least}, not {value!r}")
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The limit on memory as a number."""
+        return None if self.memory is None else checked_size("limits.memory", self.memory)
 
 
 _LEAST: dict[str, float] = {
@@ -81,6 +90,25 @@ _LEAST: dict[str, float] = {
     "disk": MIB,
 }
 _MAY_BE_NONE = frozenset({"text", "memory", "cpus", "pids", "disk"})
+
+
+def checked_size(what: str, value: int | str) -> int:
+    """Return a number of bytes, which may be given as Docker writes it: "512m" or "2g", in powers of 1024.
+
+    Raises:
+        InvalidArgument, WrongType: it is none.
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value <= 0:
+            raise InvalidArgument(f"{what} must be above zero bytes, not {value!r}")
+        return value
+    if not isinstance(value, str):
+        raise WrongType(f"{what} must be a number of bytes, or such as '2g', not {type(value).__name__}")
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", value.strip().lower())
+    size = int(float(match[1]) * 1024 ** " kmgt".index(match[2] or " ")) if match else 0
+    if size <= 0:
+        raise InvalidArgument(f"{what} must be a number of bytes, or such as '512m' or '2g', not {value!r}")
+    return size
 
 
 def checked_limits(limits: Limits | None) -> Limits:

@@ -15,7 +15,7 @@ from kernel_exec.callbacks import check_callbacks
 from kernel_exec.errors import KernelExecError
 from kernel_exec.execution import OnInput, OnOutput
 from kernel_exec.executor import AsyncExecutor
-from kernel_exec.kernels.host import HostKernel
+from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.metrics import Metrics
 from kernel_exec.portal import Portal
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT
@@ -125,7 +125,7 @@ class Executor:
 
     def __init__(
         self,
-        kernel: HostKernel | None = None,
+        kernel: KernelSettings | None = None,
         *,
         workdir: PathLike | None = None,
         notebook: PathLike | Literal[False] | None = None,

@@ -1,7 +1,7 @@
 """Kernels on this machine: how they are set up, and the provisioner that starts them.
 
-The provisioner works below jupyter_client's managers as well (JupyterLab, nbclient, papermill): its entry point is
-`kernel-exec-host`. A kernel on the host is no sandbox: its code may do what its user may do.
+The entry point of the provisioner is `kernel-exec-host`. A kernel on the host is no sandbox: its code may do what its
+user may do.
 """
 
 from __future__ import annotations
@@ -9,36 +9,29 @@ from __future__ import annotations
 import os
 import random
 import signal
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import zmq
-from jupyter_client.connect import KernelConnectionInfo, write_connection_file
-from jupyter_client.provisioning import KernelProvisionerBase  # type: ignore[attr-defined]
 from traitlets import List, Unicode
 
 from kernel_exec.errors import InvalidArgument, WrongType
+from kernel_exec.kernels.death import Death, Usage, megabytes
 from kernel_exec.kernels.environment import kernel_environment
-from kernel_exec.kernels.link import SupervisorLink, marker
-from kernel_exec.kernels.specs import kernel_command, with_launcher
+from kernel_exec.kernels.link import marker
+from kernel_exec.kernels.specs import with_launcher
+from kernel_exec.kernels.supervised import LAUNCHER, OPTIONS, SupervisedProvisioner
 from kernel_exec.settings import Limits
 
-LAUNCHER = Path(__file__).parent.parent / "inkernel" / "launcher.py"
-SHUTDOWN_GRACE = 0.5
-"""Seconds that a kernel has to end by itself when nobody waits for it any more."""
-OPTIONS = {
-    # The file of IPython's history is the user's own, where a program has no business, nor many kernels at once.
-    "--HistoryManager.hist_file": ":memory:",
-    # Beside a cell that computes, the first completion of jedi takes more than four seconds.
-    "--IPCompleter.use_jedi": "False",
-}
-"""Settings of IPython for kernels that no manager has started, unless the kernelspec has others."""
+NEARLY = 0.75
+"""The part of the limit beyond which a crash is taken for one for lack of memory."""
 
-_PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
+_REFUSED = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS})
+"""How code ends that does not expect to be refused memory."""
+_BAD_ALLOC = "bad_alloc"
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,23 +57,8 @@ class HostKernel:
         if not isinstance(self.env, Mapping):
             raise WrongType(f"env must be a mapping of names to values, not {type(self.env).__name__}")
         for name, value in self.env.items():
-            _check_variable(name, value)
+            check_variable(name, value)
         object.__setattr__(self, "env", MappingProxyType(dict(self.env)))
-
-
-def checked_kernel(kernel: HostKernel | None) -> HostKernel:
-    """Return the kernel's settings, the default ones for None.
-
-    Raises:
-        WrongType: it is something else.
-    """
-    if kernel is None:
-        return HostKernel()
-    if not isinstance(kernel, HostKernel):
-        raise WrongType(
-            f"kernel must be a HostKernel or None, not {type(kernel).__name__}; HostKernel(kernel_name=...)"
-        )
-    return kernel
 
 
 def check_limits(limits: Limits) -> None:
@@ -112,19 +90,20 @@ def _check_processors(cpus: float) -> None:
         )
 
 
-def _check_variable(name: object, value: object) -> None:
+def check_variable(name: object, value: object) -> None:
+    """Refuse what can be no variable of an environment.
+
+    Raises:
+        InvalidArgument, WrongType: it is none.
+    """
     if not isinstance(name, str) or not isinstance(value, str):
         raise WrongType(f"env must map strings to strings, but has {name!r}: {value!r}")
     if not name or "=" in name or "\0" in name + value:
         raise InvalidArgument(f"env cannot have the variable {name!r}: a name is not empty and has no '='; no nulls")
 
 
-class HostProvisioner(KernelProvisionerBase):
-    """Starts kernels below a supervisor process that leaves nothing of them behind.
-
-    The order of the calls is jupyter_client's: `pre_launch`, `launch_kernel`, ..., `cleanup`; after
-    `cleanup(restart=True)` another round on the same object, in the same runtime directory.
-    """
+class HostProvisioner(SupervisedProvisioner):
+    """Starts kernels on this machine."""
 
     pass_environment = List(
         Unicode(),
@@ -137,21 +116,7 @@ class HostProvisioner(KernelProvisionerBase):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.link: SupervisorLink | None = None
-        self.extra_env: Mapping[str, str] = {}
-        self.limits = Limits()
-        self.cleanup_paths: list[Path] = []
-        self.launches_ours = False
-        """Whether the command of the last launch starts ipykernel through our launcher."""
-        self._given: set[str] = set()
-        """The addresses and files that a manager has from here."""
-        self._cwd = os.curdir
-        self._reaped = True
-
-    @property
-    def has_process(self) -> bool:
-        """Whether a kernel was launched whose end nobody has waited for."""
-        return not self._reaped
+        self._cpu_before = 0.0
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Make the runtime directory and decide command, connection and environment.
@@ -180,155 +145,74 @@ class HostProvisioner(KernelProvisionerBase):
         self._finalize_env(env)
         return {**kwargs, "cmd": ours or command, "env": env}
 
-    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
-        """Start the kernel; return its connection info.
-
-        Raises:
-            KernelStartError: it cannot be executed, or its directory cannot be entered.
-        """
+    async def _launch(self, command: list[str], env: dict[str, str]) -> None:
         assert self.link is not None
-        self._cwd = _absolute(kwargs.get("cwd") or os.curdir)
         cpus = None
         if self.limits.cpus is not None:
             # Each kernel its own ones, as far as there are enough: not all of them the first.
             cpus = random.sample(sorted(os.sched_getaffinity(0)), int(self.limits.cpus))
-        await self.link.launch(
-            cmd, kwargs["env"], self._cwd, ours=self.launches_ours, memory=self.limits.memory, cpus=cpus
-        )
-        self._reaped = False
-        return self.connection_info
+        memory = self.limits.memory_bytes
+        await self.link.launch(command, env, self._cwd, ours=self.launches_ours, memory=memory, soft=memory, cpus=cpus)
 
-    async def poll(self) -> int | None:
-        """Return None while the kernel runs, then its exit code (negative for a signal)."""
-        if self.link is None:
-            return 0
-        self.link.receive()
-        return None if self.link.running else exit_code(self.link.status)
-
-    async def wait(self) -> int | None:
-        """Wait for the kernel's end; return its exit code."""
-        if self.link is not None:
-            await self.link.until(lambda: self.link is None or not self.link.running)
-        self._reaped = True
-        return await self.poll()
-
-    async def send_signal(self, signum: int) -> None:
-        """Send a signal to the kernel's process group; nothing happens when it is dead."""
-        if self.link is None:
+    def begin_cell(self) -> None:
+        """A cell begins: what the kernel uses is counted from now on, where the system can do that."""
+        if self.link is None or not self.link.running:
             return
-        if signum == 0:
+        used = self._used()
+        self._cpu_before = 0.0 if used is None else used.cpu_seconds
+        if self.limits.memory_bytes is not None:
+            self.link.forget_peak()
+        try:
+            Path(f"/proc/{self.link.pid}/clear_refs").write_text("5", encoding="ascii")
+        except OSError:
+            # Without it the peak is that of the kernel's whole life, which is still true.
             return
-        if signum == signal.SIGKILL:
-            await self.link.kill()
-        else:
-            await self.link.signal(signum)
 
-    async def kill(self, restart: bool = False) -> None:  # noqa: FBT001, FBT002 - the signature of jupyter_client
-        """Kill the kernel and all that it started."""
-        await self.send_signal(signal.SIGKILL)
+    async def cell_usage(self) -> Usage | None:
+        """Return what the kernel has used since then; None when it has ended."""
+        used = self._used()
+        if used is None or self.link is None:
+            return None
+        peak = used.peak_memory
+        if self.limits.memory_bytes is not None:
+            self.link.receive()
+            peak = max(peak, self.link.peak)
+        return Usage(max(0.0, used.cpu_seconds - self._cpu_before), peak)
 
-    async def terminate(self, restart: bool = False) -> None:  # noqa: FBT001, FBT002
-        """Ask the kernel to end."""
-        await self.send_signal(signal.SIGTERM)
+    def death(self) -> Death:
+        """Return how the kernel ended: of too little memory, or of something else."""
+        assert self.link is not None
+        death = super().death()
+        limit = self.limits.memory_bytes
+        if limit is None:
+            return death
+        held = f"{megabytes(self.link.peak)} were held, and limits.memory is {megabytes(limit)}"
+        if self.link.outgrown:
+            return Death(
+                None, signal.SIGKILL, f"it and its processes went on holding too much memory ({held})", oom=True
+            )
+        if death.signal in _REFUSED and (self.link.peak > limit * NEARLY or _BAD_ALLOC in self.link.rest[1]):
+            return replace(death, reason=f"{death.reason}, probably for lack of memory ({held})", oom=True)
+        return death
 
-    async def cleanup(self, restart: bool = False) -> None:  # noqa: FBT001, FBT002
-        """Leave nothing behind; before a restart only no process."""
-        if self.link is None:
-            return
-        if restart:
-            await self.link.kill()
-            await self.wait()
-        else:
-            await self.stop(0)
-
-    async def stop(self, grace: float, *, release: bool = True) -> None:
-        """End the kernel within `grace` seconds or kill it, and leave nothing behind.
-
-        Without `release` the supervisor goes on looking after what is to be cleaned up.
-        """
-        if self.link is not None:
-            try:
-                await self.link.stop(grace)
-                self._reaped = True
-            finally:
-                if release:
-                    await self.link.release()
-
-    async def get_provisioner_info(self) -> dict[str, Any]:
-        """Return what describes this kernel; it cannot be adopted by another process."""
-        info = await super().get_provisioner_info()
-        return {**info, "pid": self.link.pid if self.link else None}
-
-    def get_shutdown_wait_time(self, recommended: float = 5.0) -> float:
-        """Seconds that a manager should wait for an orderly end."""
-        return recommended
+    def _used(self) -> Usage | None:
+        """What the kernel has used since its start."""
+        pid = self.link.pid if self.link else 0
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+            status = Path(f"/proc/{pid}/status").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        _, found, peak = status.partition(b"VmHWM:")
+        if not found:  # it has ended, and nobody has seen that yet
+            return None
+        return Usage(sum(map(int, stat[11:15])) / _TICKS, int(peak.split(None, 1)[0]) * 1024)
 
     def resolve_path(self, path: str) -> str | None:
         """Return an existing path as seen from the kernel's directory."""
         resolved = Path(self._cwd, Path(path).expanduser()).resolve()
         return resolved.as_posix() if resolved.exists() else None
 
-    def add_cleanup(self, path: Path) -> None:
-        """Have `path` removed when this process ends without cleaning up."""
-        self.cleanup_paths.append(path)
-        if self.link is not None:
-            self.link.send({"cleanup": str(path.absolute())})
-
     def _lean_env(self) -> dict[str, str]:
         """Variables for libraries that reserve much more than they use, where what is reserved counts."""
-        return {} if self.limits.memory is None else {"MIMALLOC_ARENA_RESERVE": "0"}  # pyarrow: 1 GiB at once
-
-    async def _opened(self) -> SupervisorLink:
-        """The supervisor: the one there is, or a new one."""
-        if self.link is None or self.link.gone:
-            if self.link is not None:
-                await self.stop(0)  # what a supervisor that was killed has left
-            self.link = SupervisorLink.spawn()
-            for path in self.cleanup_paths:
-                self.link.send({"cleanup": str(path.absolute())})
-        try:
-            await self.link.ready()
-        except BaseException:
-            await self.stop(0)
-            raise
-        return self.link
-
-    def _connect(self, directory: Path) -> list[str]:
-        """Write a connection file of our own; return the kernel's command."""
-        file = str(directory / "connection.json")
-        key = uuid.uuid4().hex.encode()
-        _, info = write_connection_file(file, ip=str(directory / "k"), transport="ipc", key=key)
-        self.connection_info = {**info, "key": key}  # type: ignore[typeddict-item]
-        return kernel_command(self.kernel_spec, file)
-
-    def _connect_manager(self, manager: Any, link: SupervisorLink, kwargs: dict[str, Any]) -> list[str]:
-        """Let the manager write its connection file; return the kernel's command.
-
-        Its sockets, and its file, lie in the private directory, unless somebody chose where.
-        """
-        assert link.directory is not None
-        chosen = any(getattr(manager, port) for port in _PORTS) or manager.ip not in {"", "127.0.0.1", "localhost"}
-        # What an earlier launch gave lies in a directory that may have gone with its supervisor.
-        if not chosen or manager.ip in self._given:
-            manager.transport, manager.ip = "ipc", str(link.directory / "k")
-            self._given.add(manager.ip)
-        if not manager.connection_file or manager.connection_file in self._given:
-            manager.connection_file = str(link.directory / "connection.json")
-            self._given.add(manager.connection_file)
-        else:
-            self.add_cleanup(Path(manager.connection_file))
-        if kwargs.pop("transport_encryption", None) == "required" and manager.curve_publickey is None:
-            manager.curve_publickey, manager.curve_secretkey = zmq.curve_keypair()
-        session = (kwargs.get("env") or {}).get("JPY_SESSION_NAME", "")
-        manager.write_connection_file(jupyter_session=session)
-        self.connection_info = manager.get_connection_info()
-        return list(manager.format_kernel_cmd(extra_arguments=kwargs.pop("extra_arguments", [])))
-
-
-def _absolute(path: str | os.PathLike[str]) -> str:
-    return os.path.abspath(path)
-
-
-def exit_code(status: int | None) -> int:
-    """Return the exit code of a wait status; that of a killed process when nobody saw its end."""
-    return -signal.SIGKILL if status is None else os.waitstatus_to_exitcode(status)
+        return {} if self.limits.memory_bytes is None else {"MIMALLOC_ARENA_RESERVE": "0"}  # pyarrow: 1 GiB at once

@@ -3,60 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
-import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from kernel_exec.errors import KernelStartError
-from kernel_exec.kernels.host import HostKernel, HostProvisioner
+from kernel_exec.kernels.death import Death, Usage
+from kernel_exec.kernels.kinds import KernelSettings, provisioner_for
 from kernel_exec.kernels.last_words import SPOOL, Spooled, read_spool
-from kernel_exec.kernels.link import SupervisorLink
-from kernel_exec.kernels.specs import find_kernel_spec
+from kernel_exec.kernels.supervised import SupervisedProvisioner
 from kernel_exec.settings import Limits
 from kernel_exec.wire.messages import Message
-
-NEARLY = 0.75
-"""The part of the limit beyond which a crash is taken for one for lack of memory."""
-
-_REFUSED = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS})
-"""How code ends that does not expect to be refused memory."""
-_BAD_ALLOC = "bad_alloc"
-_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-@dataclass(frozen=True, slots=True)
-class Death:
-    """How a kernel ended.
-
-    Attributes:
-        exit_code: its exit status, when it exited.
-        signal: the number of the signal, when it was killed by one.
-        reason: a part of a sentence, such as "it was killed by signal 9 (SIGKILL)".
-        oom: whether it had too little memory, as far as can be told.
-    """
-
-    exit_code: int | None
-    signal: int | None
-    reason: str
-    oom: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What a kernel has used so far.
-
-    Attributes:
-        cpu_seconds: its own CPU time and that of its children that have ended.
-        peak_memory: the most memory it has held, in bytes, since the start or the last `reset_peak`; with a limit
-            that of all its processes together, as far as it was seen.
-    """
-
-    cpu_seconds: float
-    peak_memory: int
 
 
 class Kernel:
@@ -72,7 +31,7 @@ class Kernel:
         under_memory: done while they do not; another one for each time as well.
     """
 
-    def __init__(self, provisioner: HostProvisioner, name: str, limits: Limits) -> None:
+    def __init__(self, provisioner: SupervisedProvisioner, name: str, limits: Limits) -> None:
         spec = provisioner.kernel_spec
         self._provisioner = provisioner
         self._limits = limits
@@ -92,13 +51,13 @@ class Kernel:
     @classmethod
     async def start(
         cls,
-        settings: HostKernel,
+        settings: KernelSettings,
         *,
         cwd: Path,
         limits: Limits,
         cleanup: Sequence[Path] = (),
         prepare: Callable[[], None] = lambda: None,
-        deadline: float,
+        timeout: float,
     ) -> Kernel:
         """Start a kernel; return when its program runs, which is before it answers.
 
@@ -108,21 +67,18 @@ class Kernel:
             limits: what it may use.
             cleanup: what is removed when this process ends without `stop`.
             prepare: makes what is to be cleaned up; called when that is certain.
-            deadline: the latest end, in the loop's time.
+            timeout: seconds that it may take, beside what is to be prepared once for many kernels.
 
         Raises:
             UnknownKernel: there is no such kernelspec.
             KernelStartError: the kernel cannot be executed, or not in time; or `prepare` fails.
         """
-        spec = find_kernel_spec(settings.kernel_name)
-        provisioner = HostProvisioner(kernel_id=str(uuid.uuid4()), kernel_spec=spec, parent=None)
-        sizes = f"{limits.output_bytes},{limits.image_bytes},{limits.artifact_bytes}"
-        provisioner.extra_env = {**settings.env, "KERNEL_EXEC_OUTPUT_LIMITS": sizes}
-        provisioner.limits = limits
+        provisioner = provisioner_for(settings, limits)
         provisioner.cleanup_paths = list(cleanup)
+        await provisioner.prepare()
         kernel = cls(provisioner, settings.kernel_name, limits)
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(timeout):
                 await kernel._launch(cwd, prepare)
         except BaseException as error:
             await provisioner.stop(0)
@@ -184,49 +140,27 @@ class Kernel:
         if self._provisioner.link is not None:
             await self._provisioner.link.release()
 
-    def usage(self) -> Usage | None:
-        """Return what the kernel has used; None when it has ended."""
-        if self.died.done():
-            return None
-        try:
-            stat = Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2].split()
-            status = Path(f"/proc/{self.pid}/status").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        _, found, peak = status.partition(b"VmHWM:")
-        if not found:  # it has ended, and nobody has seen that yet
-            return None
-        own = int(peak.split(None, 1)[0]) * 1024
-        return Usage(sum(map(int, stat[11:15])) / _TICKS, max(own, self.seen_peak))
+    def begin_cell(self) -> None:
+        """A cell begins: what is used is counted from now on, and what lies in the descriptors is not its last words.
+
+        The latter only where nobody but the supervisor reads them; our launcher makes outputs of what they hold.
+        """
+        self._provisioner.begin_cell()
+        if not self.ours and self._provisioner.link is not None:
+            self._provisioner.link.send({"forget": True})
+
+    async def cell_usage(self) -> Usage | None:
+        """Return what the kernel has used since then; None when it has ended."""
+        return None if self.died.done() else await self._provisioner.cell_usage()
 
     @property
     def seen_peak(self) -> int:
-        """The most bytes that it and its processes were seen to hold since `reset_peak`; 0 without a limit."""
+        """The most bytes that it and its processes were seen to hold since the cell began; 0 without a limit."""
         link = self._provisioner.link
         if link is None or self._provisioner.limits.memory is None:
             return 0
         link.receive()
         return link.peak
-
-    def reset_peak(self) -> None:
-        """Count the peak of memory from now on, where the system can do that."""
-        if self.died.done():
-            return
-        if self._provisioner.link is not None and self._provisioner.limits.memory is not None:
-            self._provisioner.link.forget_peak()
-        try:
-            Path(f"/proc/{self.pid}/clear_refs").write_text("5", encoding="ascii")
-        except OSError:
-            # Without it the peak is that of the kernel's whole life, which is still true.
-            return
-
-    def forget_output(self) -> None:
-        """A cell begins: what lies in the descriptors is not its last words.
-
-        Only where nobody but the supervisor reads them; our launcher makes outputs of what they hold.
-        """
-        if not self.ours and self._provisioner.link is not None:
-            self._provisioner.link.send({"forget": True})
 
     def last_words(self) -> list[Message]:
         """Return what a dead kernel had put out since the last execute request, in order.
@@ -263,7 +197,7 @@ class Kernel:
         if link is None or self.died.done():
             return
         if not link.running:
-            death = self._death_by_memory(link) or _death(link.status)
+            death = self._provisioner.death()
             if self._killed_for is not None:
                 death = replace(death, reason=f"{self._killed_for}, and was killed for that")
             self.died.set_result(death)
@@ -274,43 +208,7 @@ class Kernel:
             self.over_memory = self._loop.create_future()
             self.under_memory.set_result(None)
 
-    def _death_by_memory(self, link: SupervisorLink) -> Death | None:
-        """How a kernel died of too little memory; None when it died of something else."""
-        limit = self._provisioner.limits.memory
-        if limit is None:
-            return None
-        held = f"{megabytes(link.peak)} were held, and limits.memory is {megabytes(limit)}"
-        if link.outgrown:
-            return Death(
-                None, signal.SIGKILL, f"it and its processes went on holding too much memory ({held})", oom=True
-            )
-        death = _death(link.status)
-        refused = death.signal in _REFUSED and (link.peak > limit * NEARLY or _BAD_ALLOC in link.rest[1])
-        return (
-            replace(death, reason=f"{death.reason}, probably for lack of memory ({held})", oom=True)
-            if refused
-            else None
-        )
-
     def _keep_spool(self) -> None:
         """Read what the kernel left in its directory, before that goes."""
         if self._spooled is None and self.directory is not None:
             self._spooled = read_spool(self.directory, self._limits.output_bytes)
-
-
-def megabytes(size: int) -> str:
-    """Return a number of bytes as people read it."""
-    return f"{size / 2**20:.0f} MiB"
-
-
-def _death(status: int | None) -> Death:
-    if status is None:
-        return Death(None, signal.SIGKILL, "the process that supervises it was killed, and it with that")
-    code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        return Death(code, None, f"it exited with status {code}")
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = "a real-time signal"
-    return Death(None, -code, f"it was killed by signal {-code} ({name})")

@@ -17,17 +17,22 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kernel_exec.errors import KernelStartError
+from kernel_exec.kernels.death import Usage
 
-SUPERVISOR = Path(__file__).parent.parent / "inkernel" / "supervisor.py"
+START = Path(__file__).parent.parent / "inkernel" / "start.py"
 SEND_TIMEOUT = 5.0
 END_TIMEOUT = 5.0
 """Seconds beyond the grace in which a supervisor has killed everything."""
+SIGNAL_TIMEOUT = 1.0
+"""Seconds in which anything that is no more than an answer comes, unless somebody stopped who gives it."""
 
 SWEEPS = 100
 """Rounds of killing after which processes that cannot be killed are left alone."""
+
+Role = Literal["supervisor", "keeper"]
 
 _unreaped: set[int] = set()
 
@@ -41,6 +46,7 @@ class SupervisorLink:
         running: whether the kernel runs, as far as events have been read.
         status: wait status of the kernel when it has ended; None also when nobody saw how it ended.
         rest: what the kernel's descriptors 1 and 2 still held at its end.
+        about_end: what else was told of its end, by a container or its engine.
         peak: the most bytes that the kernel and all its processes were seen to hold since `forget_peak`; looked for
             only where there is a limit.
         above: whether that is more than the limit now.
@@ -65,13 +71,18 @@ class SupervisorLink:
         self.peak = 0
         self.above = False
         self.outgrown = False
+        self.about_end: dict[str, Any] = {}
         self.error: str | None = None
+        self._attached = False
+        self._mounted: list[str | None] = []
+        self._asked = 0
+        self._answered: tuple[int, Usage] | None = None
         self.stopped = False
         self.gone = False
 
     @classmethod
-    def spawn(cls) -> SupervisorLink:
-        """Start a supervisor.
+    def spawn(cls, role: Role) -> SupervisorLink:
+        """Start a supervisor, or the keeper of a container.
 
         Raises:
             KernelStartError: the system has no process or descriptor left.
@@ -83,7 +94,7 @@ class SupervisorLink:
             raise KernelStartError(f"no channel to a kernel could be opened: {error.strerror}") from error
         with theirs:
             try:
-                pid = _spawn_supervisor(theirs.fileno())
+                pid = _spawn_supervisor(role, theirs.fileno())
             except OSError as error:
                 ours.close()
                 raise KernelStartError(f"no supervisor process could be started: {error.strerror}") from error
@@ -108,6 +119,7 @@ class SupervisorLink:
         *,
         ours: bool,
         memory: int | None = None,
+        soft: int | None = None,
         cpus: Sequence[int] | None = None,
     ) -> None:
         """Start a kernel in the runtime directory; return when its program runs.
@@ -118,18 +130,60 @@ class SupervisorLink:
             cwd: its working directory.
             ours: whether our launcher reads its descriptors, and its code can live with a refusal of memory.
             memory: bytes that it and all its processes may hold; None for no limit.
+            soft: bytes beyond which it is refused memory, where it can live with that; None for no limit.
             cpus: numbers of the processors that it may use; None for all.
 
         Raises:
             KernelStartError: it cannot be executed, or `cwd` cannot be entered.
         """
-        self.status, self.error = None, None
+        self.status, self.error, self.about_end = None, None, {}
         self.peak, self.above, self.outgrown = 0, False, False
         launch = {"argv": command, "env": env, "cwd": cwd, "drain": not ours}
-        self.send({"launch": {**launch, "memory": memory, "soft": ours, "cpus": cpus}})
+        self.send({"launch": {**launch, "memory": memory, "soft": soft if ours else None, "cpus": cpus}})
         await self.until(lambda: self.running or self.status is not None or self.error is not None)
         if failure := self._launch_failure():
             raise KernelStartError(f"the kernel could not be started: {failure}")
+
+    async def attach(self) -> None:
+        """Have the keeper take the descriptors of the container that it was told of.
+
+        Raises:
+            KernelStartError: the engine refuses.
+        """
+        self._attached, self.error, self.status = False, None, None
+        self.send({"attach": None})
+        await self.until(lambda: self._attached or self.error is not None)
+        if failure := self._launch_failure():
+            raise KernelStartError(f"the kernel could not be started: {failure}")
+
+    async def mount(self, source: Path, user: tuple[int, int]) -> Path | None:
+        """Mount a directory so that what its owner has looks like the user's, until `unmount`.
+
+        Args:
+            source: of the mount.
+            user: numbers of user and group.
+
+        Returns:
+            Where; None where the system cannot do that.
+        """
+        self._mounted.clear()
+        self.send({"mount": {"source": str(source), "uid": user[0], "gid": user[1]}})
+        await self.until(lambda: bool(self._mounted))
+        return Path(self._mounted[0]) if self._mounted and self._mounted[0] is not None else None
+
+    async def usage(self) -> Usage | None:
+        """Return what the kernel has used since its cell began; None when it has ended, or does not say."""
+        self._asked += 1
+        number = self._asked
+        self.send({"usage": number})
+
+        def answered() -> bool:
+            return not self.running or (self._answered is not None and self._answered[0] >= number)
+
+        if not await self.until(answered, SIGNAL_TIMEOUT) or self._answered is None or self._answered[0] < number:
+            return None
+        used = self._answered[1]
+        return Usage(used.cpu_seconds, max(used.peak_memory, self.peak))
 
     def forget_peak(self) -> None:
         """Tell the peak of memory from now on."""
@@ -206,7 +260,7 @@ class SupervisorLink:
         if self.running:
             self._signals += 1
             self.send({"signal": number})
-            await self.until(lambda: not self._signals or not self.running, END_TIMEOUT)
+            await self.until(lambda: not self._signals or not self.running, SIGNAL_TIMEOUT)
 
     async def kill(self) -> None:
         """Kill the kernel and all that it started; return when that is done."""
@@ -269,8 +323,14 @@ class SupervisorLink:
                 self.directory = Path(path)
             case {"started": pid}:
                 self.pid, self.running = pid, True
-            case {"exited": status, "rest": [out, err]}:
-                self.running, self.status, self.rest = False, status, (out, err)
+            case {"exited": status, "rest": [out, err], **about}:
+                self.running, self.status, self.rest, self.about_end = False, status, (out, err), about
+            case {"attached": _}:
+                self._attached = True
+            case {"mounted": path}:
+                self._mounted.append(path)
+            case {"usage": number, "cpu": cpu, "peak": peak}:
+                self._answered = number, Usage(cpu, peak)
             case {"memory": held, "above": above}:
                 self.peak, self.above = max(self.peak, held), above
             case {"outgrown": outgrown}:
@@ -323,13 +383,13 @@ def marker(directory: Path) -> dict[str, str]:
     return {"KERNEL_EXEC_DIRECTORY": str(directory)}
 
 
-def _spawn_supervisor(channel: int) -> int:
+def _spawn_supervisor(role: Role, channel: int) -> int:
     """Start the supervisor with `channel` as its descriptor 0; return its process id.
 
     Not subprocess.Popen, whose objects complain at interpreter exit, also in forked children of the host.
     """
     parents = dict.fromkeys((tempfile.gettempdir(), "/tmp", "/dev/shm"))  # noqa: S108 - makes a private one inside
-    command = [sys.executable, "-I", "-S", str(SUPERVISOR), str(os.getpid()), *parents]
+    command = [sys.executable, "-I", "-S", str(START), role, str(os.getpid()), *parents]
     null = os.devnull
     actions = [
         (os.POSIX_SPAWN_DUP2, channel, 0),

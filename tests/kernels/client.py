@@ -91,7 +91,7 @@ async def started(
     """A kernel that answers, and its client."""
     loop = asyncio.get_running_loop()
     kernel = await Kernel.start(
-        settings or HostKernel(), cwd=cwd, limits=limits or Limits(), cleanup=cleanup, deadline=loop.time() + PATIENCE
+        settings or HostKernel(), cwd=cwd, limits=limits or Limits(), cleanup=cleanup, timeout=PATIENCE
     )
     try:
         client = Client(kernel)

@@ -7,8 +7,9 @@ import time
 
 from kernel_exec.cli.checks.finding import Finding
 from kernel_exec.errors import KernelExecError
-from kernel_exec.kernels.host import LAUNCHER, HostKernel
+from kernel_exec.kernels.host import HostKernel
 from kernel_exec.kernels.specs import find_kernel_spec, installed_kernels, kernel_command, with_launcher
+from kernel_exec.kernels.supervised import LAUNCHER
 from kernel_exec.sync import Executor
 
 NATIVE = "python3"

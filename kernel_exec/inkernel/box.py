@@ -1,0 +1,152 @@
+"""The first process of a container: it starts the kernel, and the container ends with it.
+
+Run as `python -I -S start.py box DIRECTORY` with the runtime directory mounted there; descriptors 0 and 1 are the
+channel, which a keeper on the host holds. When that is closed, for whatever reason, everything in the container ends.
+
+Beside the commands and events of `supervisor.py`:
+
+    from the keeper: {"cell": true}: a cell begins; {"usage": number}
+    to the keeper:   {"usage": number, "cpu": seconds, "peak": bytes}, both since the cell began
+                     {"exited": ..., "oom": processes killed for lack of memory, "pids": forks refused for their number,
+                     "full": mount points without a free byte}
+
+The kernel's code runs as the same user. It can neither signal the first process of its namespace nor look into it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import time
+from typing import Any
+
+from .below import Below
+from .loop import CHANNEL, Lines, Loop, tell, wake_on_signals
+from .processes import stat_of
+
+OUT = 1
+LINE_LIMIT = 1 << 26
+_PR_SET_DUMPABLE = 4
+_COUNTERS = {
+    "oom": (("/sys/fs/cgroup/memory.events", b"oom_kill"), ("/sys/fs/cgroup/memory/memory.oom_control", b"oom_kill")),
+    "pids": (("/sys/fs/cgroup/pids.events", b"max"), ("/sys/fs/cgroup/pids/pids.events", b"max")),
+}
+"""Where cgroups of both versions count what they have refused."""
+
+
+class Box:
+    """One kernel, and all that it started."""
+
+    def __init__(self, directory: str) -> None:
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        self._loop = Loop()
+        self._lines = Lines(LINE_LIMIT)
+        self._wake = wake_on_signals()
+        self._below = Below(directory, self._loop, _tell)
+        self._below.ended = self._ended
+        self._began = 0.0
+        self._stop_at: float | None = None
+        self._launched = False
+        self._over = False
+        self._loop.watch(CHANNEL, self._read_commands)
+        self._loop.watch(self._wake, self._woken)
+
+    def run(self) -> None:
+        """Serve until the kernel has ended, or the keeper is gone."""
+        while not self._done():
+            due = min(self._below.due, self._stop_at or float("inf"))
+            self._loop.turn(None if due == float("inf") else due)
+            self._below.look()
+        self._below.kill()
+
+    def _done(self) -> bool:
+        if self._stop_at is not None and (not self._below.kernel or time.monotonic() >= self._stop_at):
+            return True
+        return self._over or (self._launched and not self._below.kernel)
+
+    def _ended(self) -> dict[str, Any]:
+        """What the container knows of the end of the kernel."""
+        return {**{name: counted(name) for name in _COUNTERS}, "full": _full()}
+
+    def _woken(self) -> None:
+        numbers = set(os.read(self._wake, 4096)) - {signal.SIGCHLD}
+        for number in numbers:
+            _tell({"terminated": number})
+            self._over = True
+        self._below.reap()
+
+    def _read_commands(self) -> None:
+        chunk = os.read(CHANNEL, 1 << 16)
+        self._over = self._over or not chunk
+        for line in self._lines.feed(chunk):
+            for name, value in json.loads(line).items():
+                (getattr(self, "do_" + name, None) or getattr(self._below, "do_" + name))(value)
+
+    def do_launch(self, what: dict[str, Any]) -> None:
+        """Start the kernel, with what the image sets in its environment."""
+        self._below.do_launch({**what, "env": {**os.environ, **what["env"]}})
+        self._launched = bool(self._below.kernel)
+
+    def do_stop(self, grace: float) -> None:
+        """Give the kernel `grace` seconds to end."""
+        self._stop_at = time.monotonic() + grace
+        if grace > 0:
+            self._below.terminate()
+
+    def do_cell(self, _: object) -> None:
+        """A cell begins."""
+        self._began = self._cpu_seconds()
+        try:
+            with open(f"/proc/{self._below.kernel}/clear_refs", "w") as file:
+                file.write("5")
+        except OSError:
+            return  # the peak is that of its whole life then
+
+    def do_usage(self, number: int) -> None:
+        """Tell what the kernel has used since the cell began."""
+        cpu = self._cpu_seconds() - self._began
+        _tell({"usage": number, "cpu": max(0.0, cpu), "peak": _peak(self._below.kernel)})
+
+    def _cpu_seconds(self) -> float:
+        stat = stat_of(self._below.kernel)
+        return sum(map(int, stat[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def counted(name: str) -> int:
+    """Return how often a cgroup has refused something; 0 where it does not tell."""
+    for path, key in _COUNTERS[name]:
+        try:
+            with open(path, "rb") as file:
+                fields = dict(line.split()[:2] for line in file.read().splitlines())
+            return int(fields[key])
+        except (OSError, KeyError, ValueError):
+            continue
+    return 0
+
+
+def _full() -> list[str]:
+    found = []
+    for path in ("/tmp", os.getcwd()):  # noqa: S108 - a mount of its own
+        state = os.statvfs(path)
+        if not state.f_bavail or (state.f_files and not state.f_favail):
+            found.append(path)
+    return found
+
+
+def _peak(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            return int(file.read().partition(b"VmHWM:")[2].split(None, 1)[0]) * 1024
+    except (OSError, IndexError):
+        return 0
+
+
+def _tell(event: dict[str, Any]) -> None:
+    tell(event, OUT)
+
+
+def main(arguments: list[str]) -> None:
+    """Run with the directory that is the only argument."""
+    Box(arguments[0]).run()

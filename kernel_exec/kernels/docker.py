@@ -1,0 +1,493 @@
+"""Kernels in containers: how they are set up, and the provisioner that starts them.
+
+The entry point of the provisioner is `kernel-exec-docker`. The box is closed: what is not granted here is not there.
+Its kernel answers on sockets in a directory of the host that only the caller can enter; the first process of the
+container (`inkernel/box.py`) starts and ends it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import re
+import secrets
+import signal
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from jupyter_client.kernelspec import KernelSpec
+
+from kernel_exec.errors import EngineError, EngineUnavailable, InvalidArgument, KernelStartError, WrongType
+from kernel_exec.kernels.death import Death, Usage, death_of, megabytes
+from kernel_exec.kernels.engine import Engine
+from kernel_exec.kernels.host import check_variable
+from kernel_exec.kernels.link import marker
+from kernel_exec.kernels.supervised import LAUNCHER, OPTIONS, SupervisedProvisioner, absolute
+from kernel_exec.settings import Limits, PathLike, checked_size
+
+MIB = 2**20
+RUNTIME = PurePosixPath("/run/kernel_exec")
+"""Where the runtime directory is inside."""
+CODE = PurePosixPath("/opt/kernel_exec")
+"""Where the code is that runs there."""
+STARTING = 30.0
+"""Seconds that the engine may take to make or start a container."""
+USERS = range(2_000_000_000, 2_100_000_000)
+"""Numbers of which one is the user inside, when the caller is root: no user of any machine has such a one."""
+SOFT = 1 / 8
+"""The part of the memory that is kept back from the kernel, so that it is refused more before it is killed."""
+
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_USER = re.compile(r"(\d+)(?::(\d+))?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DockerKernel:
+    """A Python kernel in a container: no network, no capabilities, no files but its work directory.
+
+    Attributes:
+        image: name of an image with Python 3.10 or later.
+        workdir: the work directory as the kernel sees it; the executor's `workdir` is mounted there.
+        name: of the container; `{uuid}` and `{user}` are filled in.
+        auto_remove: whether the container goes when it has ended; otherwise it stays, stopped.
+        network: "none", "bridge", or the name of a network of the engine. With one, the kernel reaches whatever listens
+            there, the host included.
+        ports: ports of the container, and the port of the host's loopback address each is published at (None for
+            any). Needs a network.
+        mounts: files and directories of the host, and where they are inside; read-only, unless ":rw" follows.
+        env: variables for the kernel. It sees none of the host's.
+        memory: bytes (or such as "2g") that everything inside may hold; `Limits.memory` wins.
+        cpus: processors that it may use at a time; `Limits.cpus` wins.
+        pids: processes and threads that there may be; `Limits.pids` wins.
+        user: "UID" or "UID:GID" inside; None for the caller's own, and for one that nobody else has when the caller
+            is root.
+        read_only: whether the file system of the image can be read only.
+        tmpfs: bytes (or such as "64m") of /tmp, which is in memory.
+        runtime: the engine's runtime, such as "runsc"; None for its default.
+        labels: of the container, beside ours.
+
+    Raises:
+        InvalidArgument, WrongType: one of them cannot work.
+    """
+
+    image: str = "kernel-exec/python:latest"
+    workdir: str = "/workspace"
+    name: str = "kernel-exec-{user}-{uuid}"
+    auto_remove: bool = True
+    network: str = "none"
+    ports: Mapping[int, int | None] = field(default_factory=dict)
+    mounts: Mapping[PathLike, str] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    memory: int | str = 2048 * MIB
+    cpus: float = float(min(2, os.cpu_count() or 1))
+    pids: int = 256
+    user: str | None = None
+    read_only: bool = True
+    tmpfs: int | str = 256 * MIB
+    runtime: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    kernel_name: ClassVar[str] = "python3"
+
+    def __post_init__(self) -> None:
+        for name in ("image", "workdir", "name", "network"):
+            _check_text(name, getattr(self, name))
+        for name in ("user", "runtime"):
+            if getattr(self, name) is not None:
+                _check_text(name, getattr(self, name))
+        for name in ("auto_remove", "read_only"):
+            if not isinstance(getattr(self, name), bool):
+                raise WrongType(f"{name} must be True or False, not {getattr(self, name)!r}")
+        for name in ("env", "labels", "mounts", "ports"):
+            if not isinstance(getattr(self, name), Mapping):
+                raise WrongType(f"{name} must be a mapping, not {type(getattr(self, name)).__name__}")
+        for name in ("memory", "tmpfs"):
+            object.__setattr__(self, name, checked_size(name, getattr(self, name)))
+        for name, value in self.env.items():
+            check_variable(name, value)
+        for name in ("env", "labels", "mounts", "ports"):
+            object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        _check_place("workdir", self.workdir)
+        _check_name(self.name)
+        _check_ports(self.ports, self.network)
+        if self.user is not None and not _USER.fullmatch(self.user):
+            raise InvalidArgument(f"user must be 'UID' or 'UID:GID' in numbers, not {self.user!r}")
+        Limits(memory=self.memory, cpus=self.cpus, pids=self.pids)  # refuses what cannot work
+        for source, target in self.mounts.items():
+            _check_place(f"the target of the mount {os.fspath(source)!r}", target.removesuffix(":rw"))
+
+
+def check_limits(limits: Limits) -> None:
+    """Refuse limits that a container cannot be held to.
+
+    Raises:
+        InvalidArgument: one of them cannot be enforced.
+    """
+    if limits.disk is not None:
+        raise InvalidArgument(
+            "limits.disk cannot be enforced: the work directory is one of the host's, whose file system counts for "
+            "nobody; give it a file system of its own, or leave the limit out"
+        )
+
+
+def kernel_spec(kernel: DockerKernel) -> KernelSpec:
+    """Return the kernelspec of the kernel in such a container."""
+    command = ["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    return KernelSpec(argv=command, display_name=f"Python 3 ({kernel.image})", language="python")
+
+
+class DockerProvisioner(SupervisedProvisioner):
+    """Starts kernels in containers, each in one of its own.
+
+    Args:
+        settings: what kind of container. Where jupyter_client makes this object, the kernelspec's
+            `metadata.kernel_provisioner.config` holds the attributes of `DockerKernel` instead.
+    """
+
+    role = "keeper"
+
+    def __init__(self, settings: DockerKernel | None = None, **kwargs: Any) -> None:
+        given = {field.name: kwargs.pop(field.name) for field in fields(DockerKernel) if field.name in kwargs}
+        super().__init__(**kwargs)
+        self.settings = settings or DockerKernel(**given)
+        self.container = ""
+        """The name of the container; empty before there is one."""
+        self._engine: Engine | None = None
+        self._image: dict[str, Any] = {}
+        self._questions = 0
+
+    async def prepare(self) -> None:
+        """Find the engine, and the image.
+
+        Raises:
+            EngineUnavailable, KernelStartError: there is none.
+        """
+        self._engine = Engine.find()
+        name = self.settings.image
+        try:
+            self._image = await self._engine.ask("GET", f"/images/{quote(name)}/json")
+        except EngineError as error:
+            if error.status != 404:
+                raise
+            raise KernelStartError(f"the engine has no image {name!r}") from error
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        """Make the runtime directory and decide command and connection.
+
+        Raises:
+            KernelStartError: there is no engine or no image; the keeper cannot start, or has no place for its files.
+        """
+        if self._engine is None:
+            await self.prepare()
+        link = await self._opened()
+        assert link.directory is not None
+        if self.parent is None:
+            self._connect(link.directory)
+        else:
+            self._connect_manager(self.parent, link, kwargs)
+        given = kwargs.pop("env", None) or {}
+        self._write_inner_connection(link.directory)
+        command = ["python3", str(CODE / LAUNCHER.name), "-f", str(RUNTIME / "inside.json")]
+        if self.parent is None:
+            command += [f"{name}={value}" for name, value in OPTIONS.items()]
+        self.launches_ours = True
+        session = {name: given[name] for name in ("JPY_SESSION_NAME",) if name in given}
+        env = {**session, **self.extra_env, **marker(Path(RUNTIME))}
+        return {**kwargs, "cmd": command, "env": env}
+
+    async def _launch(self, command: list[str], env: dict[str, str]) -> None:
+        assert self.link is not None
+        assert self._engine is not None
+        self.container = container_name(self.settings.name)
+        self.link.send(
+            {
+                "container": {
+                    "name": self.container,
+                    "engine": self._engine.path,
+                    "keep": not self.settings.auto_remove,
+                }
+            }
+        )
+        try:
+            await self._create()
+            await self.link.attach()
+            await self._ask("POST", f"/containers/{self.container}/start")
+        finally:
+            self.link.send({"unmount": None})
+        memory = self._memory
+        await self.link.launch(
+            command, env, self.settings.workdir, ours=True, memory=memory, soft=int(memory * (1 - SOFT))
+        )
+
+    def begin_cell(self) -> None:
+        """A cell begins: what the kernel uses is counted from now on."""
+        if self.link is not None:
+            self.link.forget_peak()
+            self.link.send({"cell": True})
+
+    async def cell_usage(self) -> Usage | None:
+        """Return what the kernel has used since then; None when it has ended."""
+        return None if self.link is None else await self.link.usage()
+
+    def death(self) -> Death:
+        """Return how the kernel, or the whole container, ended."""
+        assert self.link is not None
+        about = self.link.about_end
+        held = f"{megabytes(self.link.peak)} were held, and the limit is {megabytes(self._memory)}"
+        if self.link.outgrown:
+            reason = f"it and its processes went on holding too much memory ({held})"
+            return Death(None, signal.SIGKILL, reason, oom=True)
+        if isinstance(state := about.get("container"), dict):
+            return self._death_of_container(state, held)
+        death = death_of(self.link.status)
+        if about.get("oom") and death.signal == signal.SIGKILL:
+            return replace(death, reason=f"it was killed for lack of memory ({held})", oom=True)
+        hints = []
+        if about.get("pids"):
+            hints.append(f"forks had been refused: {self._pids} processes and threads were there, the limit")
+        if full := about.get("full"):
+            hints.append(f"no byte was free in {', '.join(map(str, full))}")
+        return replace(death, reason="; ".join((death.reason, *hints)))
+
+    def _death_of_container(self, state: Mapping[str, Any], held: str) -> Death:
+        name = f"its container {self.container}"
+        code = state.get("ExitCode")
+        if state.get("OOMKilled"):
+            return Death(None, signal.SIGKILL, f"{name} was killed for lack of memory ({held})", oom=True)
+        if state.get("Paused"):
+            return Death(None, signal.SIGKILL, f"{name} was paused from outside, and killed at the deadline")
+        match state.get("Answered"):
+            case 0:
+                return Death(None, signal.SIGKILL, f"the container engine has gone, and {name} with it")
+            case 404:
+                return Death(None, signal.SIGKILL, f"{name} was removed from outside")
+        if isinstance(code, int) and code > 128:
+            return Death(None, code - 128, f"{name} was ended from outside by signal {code - 128}")
+        return Death(code if isinstance(code, int) else None, None, f"{name} exited with status {code}")
+
+    @property
+    def _memory(self) -> int:
+        return self.limits.memory_bytes or checked_size("memory", self.settings.memory)
+
+    @property
+    def _pids(self) -> int:
+        return self.limits.pids or self.settings.pids
+
+    def _write_inner_connection(self, directory: Path) -> None:
+        """Write the connection file once more, with the addresses as they are inside."""
+        info = dict(self.connection_info)
+        key = info["key"]
+        info["key"] = key.decode() if isinstance(key, bytes) else key
+        info["ip"] = str(RUNTIME / "k")
+        path = directory / "inside.json"
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file:
+            json.dump(info, file)
+
+    async def _create(self) -> None:
+        assert self._engine is not None
+        query = f"name={quote(self.container)}"
+        body = await self._container()
+        await self._ask("POST", f"/containers/create?{query}", body)
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        assert self._engine is not None
+        try:
+            return await self._engine.ask(method, path, body, timeout=STARTING)
+        except EngineUnavailable:
+            raise
+        except EngineError as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: EngineError) -> KernelStartError:
+        """Say what to do about what the engine refuses."""
+        text = str(error)
+        for part, advice in _ADVICE:
+            if part in text:
+                return EngineError(f"the container could not be started: {text}: {advice}", error.status)
+        return EngineError(f"the container could not be started: {text}", error.status)
+
+    async def _container(self) -> dict[str, Any]:
+        """What the engine is asked to make. https://docs.docker.com/reference/api/engine/ (ContainerCreate)"""
+        assert self.link is not None
+        assert self.link.directory is not None
+        settings = self.settings
+        uid, gid = self._user()
+        mapped = os.getuid() == 0
+        cpus = self.limits.cpus or settings.cpus
+        isolated = settings.network == "none"
+        mounts = [
+            await self._mount(self.link.directory, RUNTIME, (uid, gid) if mapped else None),
+            await self._mount(Path(self._cwd), settings.workdir, (uid, gid) if mapped else None),
+            _bind(LAUNCHER.parent, CODE, read_only=True),
+        ]
+        if isolated:
+            mounts.append(_bind(LAUNCHER.parent / "hosts", "/etc/hosts", read_only=True))
+        for source, target in settings.mounts.items():
+            writable = target.endswith(":rw")
+            path = absolute(source)
+            place = target.removesuffix(":rw")
+            if writable:
+                mounts.append(await self._mount(Path(path), place, (uid, gid) if mapped else None))
+            else:
+                mounts.append(_bind(Path(path), place, read_only=True))
+        ours = {
+            "kernel_exec.owner": str(os.getuid()),
+            "kernel_exec.host": f"{os.getpid()}",
+            "kernel_exec.session": self.link.directory.name,
+        }
+        return {
+            "Image": self._image["Id"],
+            "Entrypoint": ["python3", "-I", "-S", str(CODE / "start.py"), "box", str(RUNTIME)],
+            "Cmd": [],
+            "User": f"{uid}:{gid}",
+            "WorkingDir": settings.workdir,
+            "Env": [f"{name}={value}" for name, value in {**_environment(), **settings.env}.items()],
+            "Labels": {**settings.labels, **ours},
+            "OpenStdin": True,
+            "StdinOnce": True,
+            "AttachStdin": True,
+            "AttachStdout": True,
+            "AttachStderr": True,
+            "NetworkDisabled": isolated,
+            "ExposedPorts": {f"{port}/tcp": {} for port in settings.ports},
+            "HostConfig": {
+                "NetworkMode": settings.network,
+                "PortBindings": {
+                    f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(published or "")}]
+                    for port, published in settings.ports.items()
+                },
+                "AutoRemove": settings.auto_remove,
+                "ReadonlyRootfs": settings.read_only,
+                "CapDrop": ["ALL"],
+                "SecurityOpt": ["no-new-privileges"],
+                "PidsLimit": self._pids,
+                "Memory": self._memory,
+                "MemorySwap": self._memory,
+                "NanoCpus": int(cpus * 1e9),
+                "Tmpfs": {"/tmp": f"size={settings.tmpfs},nr_inodes=65536,mode=1777,nosuid,nodev"},  # noqa: S108
+                "LogConfig": {"Type": "none"},
+                "Ulimits": [
+                    {"Name": "nofile", "Soft": 1024, "Hard": 4096},
+                    {"Name": "core", "Soft": 0, "Hard": 0},
+                ],
+                "Mounts": mounts,
+                "Runtime": settings.runtime or "",
+            },
+        }
+
+    async def _mount(self, source: Path, target: str | PurePosixPath, user: tuple[int, int] | None) -> dict[str, Any]:
+        """A mount that the kernel may write to; for root's own files one that shows them as the user's inside."""
+        assert self.link is not None
+        if user is None:
+            return _bind(source, target, read_only=False)
+        mounted = await self.link.mount(source, user)
+        if mounted is None:
+            raise KernelStartError(
+                f"{source} cannot be shared with a container: its file system does not support mounts with other "
+                f"owners, which root needs for that; name another place, or work as an ordinary user"
+            )
+        return _bind(mounted, target, read_only=False)
+
+    def _user(self) -> tuple[int, int]:
+        """Number of user and group inside."""
+        if self.settings.user is not None:
+            match = _USER.fullmatch(self.settings.user)
+            assert match is not None
+            return int(match[1]), int(match[2] or match[1])
+        if os.getuid():
+            return os.getuid(), os.getgid()
+        number = USERS.start + secrets.randbelow(len(USERS))
+        return number, number
+
+
+_ADVICE = (
+    ("port is already allocated", "name another port of the host, or None for any"),
+    ("address already in use", "name another port of the host, or None for any"),
+    ("bind source path does not exist", "make it, or take it out of mounts"),
+    ("Unknown runtime", "install it and name it in the engine's configuration, or leave runtime out"),
+    ("unknown or invalid runtime name", "install it and name it in the engine's configuration, or leave runtime out"),
+    ("is already in use by container", "leave '{uuid}' in the name, or remove that container"),
+    ("network", "`docker network ls` shows which there are"),
+    ("executable file not found", "the image has no python3: name one that has Python 3.10 or later"),
+    ("Range of CPUs", "ask for fewer"),
+    ("No such image", "`kernel-exec image bootstrap` makes one"),
+)
+"""What engines say, and what to do about it."""
+
+
+def container_name(template: str) -> str:
+    """Return a name for a container, with `{user}` and `{uuid}` filled in."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name
+        user = str(os.getuid())
+    user = re.sub(r"[^a-zA-Z0-9_.-]", "-", user)
+    return template.replace("{user}", user).replace("{uuid}", uuid.uuid4().hex[:12])
+
+
+def _environment() -> dict[str, str]:
+    """Variables that Python and its libraries need where there is no home and no entry in /etc/passwd."""
+    home = "/tmp"  # noqa: S108 - of the container, and in memory
+    return {
+        "HOME": home,
+        "USER": "kernel",
+        "LOGNAME": "kernel",
+        "LANG": "C.UTF-8",
+        "PYTHONUTF8": "1",
+        "IPYTHONDIR": f"{home}/.ipython",
+        "MPLCONFIGDIR": f"{home}/.matplotlib",
+    }
+
+
+def _bind(source: Path, target: str | PurePosixPath, *, read_only: bool) -> dict[str, Any]:
+    options = {"Propagation": "rprivate"}
+    return {
+        "Type": "bind",
+        "Source": str(source),
+        "Target": str(target),
+        "ReadOnly": read_only,
+        "BindOptions": options,
+    }
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise WrongType(f"{name} must be a string, not {type(value).__name__}")
+    if not value or "\0" in value:
+        raise InvalidArgument(f"{name} must not be empty, nor have nulls")
+
+
+def _check_place(what: str, path: str) -> None:
+    if not isinstance(path, str):
+        raise WrongType(f"{what} must be a string, not {type(path).__name__}")
+    place = PurePosixPath(path)
+    taken = ("/", "/tmp", "/proc", "/sys", "/dev", "/etc", "/usr", "/bin", "/lib")  # noqa: S108
+    if not place.is_absolute() or ".." in place.parts or str(place) in taken or ":" in path or "," in path:
+        raise InvalidArgument(f"{what} must be an absolute path inside the container, such as /workspace, not {path!r}")
+    for own in (RUNTIME, CODE):
+        if place == own or own in place.parents or place in own.parents:
+            raise InvalidArgument(f"{what} cannot be {path!r}: our own files are at {own}")
+
+
+def _check_name(template: str) -> None:
+    if not _NAME.fullmatch(template.replace("{user}", "u").replace("{uuid}", "u")):
+        raise InvalidArgument(
+            f"name {template!r} can be no container's: letters, digits, '_', '.', '-', and {{user}}, {{uuid}}"
+        )
+
+
+def _check_ports(ports: Mapping[int, int | None], network: str) -> None:
+    for inside, outside in ports.items():
+        for port in (inside, outside):
+            if port is not None and (isinstance(port, bool) or not isinstance(port, int)):
+                raise WrongType(f"ports must map numbers to numbers (or None), but has {port!r}")
+            if port is not None and not 0 < port < 2**16:
+                raise InvalidArgument(f"{port} is no port")
+    if ports and network == "none":
+        raise InvalidArgument("ports need a network: DockerKernel(network='bridge', ports=...)")

@@ -1,0 +1,60 @@
+"""The kinds of kernels: what each is set up with, and what starts it."""
+
+from __future__ import annotations
+
+import uuid
+
+from kernel_exec.errors import WrongType
+from kernel_exec.kernels import docker, host
+from kernel_exec.kernels.docker import DockerKernel, DockerProvisioner
+from kernel_exec.kernels.host import HostKernel, HostProvisioner
+from kernel_exec.kernels.specs import find_kernel_spec
+from kernel_exec.kernels.supervised import SupervisedProvisioner
+from kernel_exec.settings import Limits
+
+KernelSettings = HostKernel | DockerKernel
+
+
+def checked_kernel(kernel: KernelSettings | None) -> KernelSettings:
+    """Return the kernel's settings, the default ones for None.
+
+    Raises:
+        WrongType: it is something else.
+    """
+    if kernel is None:
+        return HostKernel()
+    if not isinstance(kernel, KernelSettings):
+        raise WrongType(
+            f"kernel must be a HostKernel, a DockerKernel or None, not {type(kernel).__name__}; "
+            f"HostKernel(kernel_name=...)"
+        )
+    return kernel
+
+
+def check_limits(kernel: KernelSettings, limits: Limits) -> None:
+    """Refuse limits that nobody can hold such a kernel to.
+
+    Raises:
+        InvalidArgument: one of them cannot be enforced.
+    """
+    (docker if isinstance(kernel, DockerKernel) else host).check_limits(limits)
+
+
+def provisioner_for(kernel: KernelSettings, limits: Limits) -> SupervisedProvisioner:
+    """Return what starts such a kernel.
+
+    Raises:
+        UnknownKernel: there is no such kernelspec.
+    """
+    kernel_id = str(uuid.uuid4())
+    provisioner: SupervisedProvisioner
+    if isinstance(kernel, DockerKernel):
+        spec = docker.kernel_spec(kernel)
+        provisioner = DockerProvisioner(settings=kernel, kernel_id=kernel_id, kernel_spec=spec, parent=None)
+    else:
+        spec = find_kernel_spec(kernel.kernel_name)
+        provisioner = HostProvisioner(kernel_id=kernel_id, kernel_spec=spec, parent=None)
+    sizes = f"{limits.output_bytes},{limits.image_bytes},{limits.artifact_bytes}"
+    provisioner.extra_env = {**kernel.env, "KERNEL_EXEC_OUTPUT_LIMITS": sizes}
+    provisioner.limits = limits
+    return provisioner
