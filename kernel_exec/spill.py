@@ -87,7 +87,7 @@ class Spill:
         for name in sorted(self._in_kernel.intersection(self._made)):
             kept = [directory / f"{prefix}.{name}" for prefix in ("sent", "cut")]
             limit = self._room_for_parts() if name in self._parts else self._limit
-            with self._opened(name, os.O_WRONLY) as file:
+            with self._told(name), self._opened(name, os.O_WRONLY) as file:
                 self._sizes[name] = copy_untrusted(kept[0] if kept[0].exists() else kept[1], file.fileno(), limit)
 
     @property
@@ -111,18 +111,19 @@ class Spill:
         data = text.encode("utf-8", "replace")
         data = data if len(data) <= room else head_of(text, room).encode("utf-8", "replace")
         self._sizes[name] = self._sizes.get(name, 0) + len(data) if data else self._limit
-        with self._opened(name, os.O_WRONLY | os.O_APPEND) as file:
+        with self._told(name), self._opened(name, os.O_WRONLY | os.O_APPEND) as file:
             file.write(data)
 
+    def _opened(self, name: str, flags: int) -> BinaryIO:
+        return open(self._folder.reopen(self._made[name], flags), "wb")
+
     @contextlib.contextmanager
-    def _opened(self, name: str, flags: int) -> Iterator[BinaryIO]:
-        """Open a file that was made; what goes wrong with it is told."""
-        made = self._made[name]
+    def _told(self, name: str) -> Iterator[None]:
+        """What goes wrong with a file is told."""
         try:
-            with open(self._folder.reopen(made, flags), "wb") as file:
-                yield file
+            yield
         except OSError as error:
-            self._trouble[f"{made.path.name} is not whole: {error.strerror}"] = None
+            self._trouble[f"{self._made[name].path.name} is not whole: {error.strerror}"] = None
 
     def _path(self, name: str, mime: str = "text/plain") -> Path | None:
         if name not in self._made:

@@ -140,13 +140,21 @@ class Recorder:
     def _unwritten(self, reason: str) -> RecordingError:
         return RecordingError(f"The recording {self.path} cannot be written now: {reason}")
 
+    @property
+    def _all_metadata(self) -> dict[str, Any]:
+        return {**self._foreign_metadata, **self._metadata}
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self._pending) or self._all_metadata != self._document.metadata
+
     def _write_pending(self, store: Store) -> bool:
         add = self._additions
         cells = {key: with_additions(cell, add.get(key, {})) for key, cell in self._pending.items()}
-        metadata = {**self._foreign_metadata, **self._metadata}
-        if not cells and metadata == self._document.metadata:
+        if not self._is_due:
             return True
-        plan = self._document.plan(cells.values(), metadata)
+        plan = self._document.plan(cells.values(), self._all_metadata)
         if not store.commit(plan):
             return False
         self._document.apply(plan)
@@ -157,7 +165,7 @@ class Recorder:
     def _merge_foreign(self, store: Store, *, last: bool) -> bool:
         """Take in what others saved meanwhile; False when they saved again meanwhile."""
         saves = store.foreign(last=last)
-        if not saves and store.shown is not None:
+        if not saves and store.shown is not None and not (store.removed and self._is_due):
             return True
         cells = self.cells()
         additions, metadata = dict(self._additions), dict(self._foreign_metadata)

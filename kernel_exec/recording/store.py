@@ -51,20 +51,28 @@ class System:
 
 
 class Stamp(NamedTuple):
-    """What tells whether a file is still as we left it."""
+    """What tells whether a file is still as we left it.
+
+    The last one nobody can set to what he likes. A change of permissions counts, and so does a change of names.
+    """
 
     device: int
     inode: int
     size: int
     mtime_ns: int
+    ctime_ns: int
 
     @classmethod
     def of(cls, status: os.stat_result) -> Stamp:
         """Return the stamp of a file."""
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def is_of(self, status: os.stat_result) -> bool:
+        """Whether it is that of a file, which may have got another name or other permissions since."""
+        return self[:-1] == Stamp.of(status)[:-1]
 
 
-_NEVER = Stamp(0, 0, -1, 0)
+_NEVER = Stamp(0, 0, -1, 0, 0)
 
 
 @dataclass(slots=True)
@@ -82,8 +90,15 @@ class Copy:
     same: int = 0
 
     def untouched(self) -> bool:
-        """Whether nobody wrote it since."""
-        return Stamp.of(os.fstat(self.fd)) == self.left
+        """Whether nobody wrote it since; of one that was removed that is likely, and no more."""
+        status = os.fstat(self.fd)
+        return Stamp.of(status) == self.left or (status.st_nlink == 0 and self.left.is_of(status))
+
+    def renamed(self) -> None:
+        """We gave it another name, or took its name away."""
+        status = os.fstat(self.fd)
+        if self.left.is_of(status):
+            self.left = Stamp.of(status)
 
     def read(self, part: Kept) -> bytes:
         """Return a part of it."""
@@ -122,6 +137,11 @@ class Store:
     def shown(self) -> Copy | None:
         """The copy under the notebook's name, as long as it is as we wrote it."""
         return self._shown if self._shown is not None and self._shown.untouched() else None
+
+    @property
+    def removed(self) -> bool:
+        """Whether somebody removed the copy that was shown."""
+        return self._shown is not None and os.fstat(self._shown.fd).st_nlink == 0
 
     @property
     def spare(self) -> Copy | None:
@@ -285,23 +305,29 @@ class Store:
             os.replace(self.hidden, self.name, src_dir_fd=at, dst_dir_fd=at)
             return True
         before = _status(self.hidden, at)
-        return before is None or Stamp.of(before) == self._expected or self._swap_back(at, spare)
+        if before is None or (self._expected is not None and self._expected.is_of(before)):
+            return True
+        self._swap_back(at, spare)
+        return False
 
     def _kept_well(self) -> bool:
         """Whether what was copied from the shown notebook had not been written over by somebody else."""
         return self._shown is None or self._shown.untouched()
 
-    def _swap_back(self, at: int, spare: Copy) -> bool:
+    def _swap_back(self, at: int, spare: Copy) -> None:
         """Somebody saved in the instant before the swap: theirs is shown again, and merged at leisure."""
         self._system.exchange(self.hidden, self.name, at)
         status = _status(self.hidden, at)
-        if status is not None and Stamp.of(status) != spare.left:  # and somebody else in the instant after it
+        if status is not None and not spare.left.is_of(status):  # and somebody else in the instant after it
             with contextlib.suppress(FileNotFoundError, IsNoFile):
                 self._loose.append(Copy(open_regular(self.hidden, at)))
-        return False
+        spare.renamed()
 
     def _turn(self, shown: Copy, plan: Plan) -> None:
         """The spare is shown now: the copy that was shown becomes the spare."""
+        for copy in (shown, self._spare, self._shown):
+            if copy is not None:
+                copy.renamed()
         if shown is not self._spare and self._spare is not None:
             self._loose.append(self._spare)  # whoever has it open may be about to save
         self._spare, self._shown = self._shown, shown
