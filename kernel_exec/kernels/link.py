@@ -20,12 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from kernel_exec.errors import KernelStartError
+from kernel_exec.kernels import events
 
 SUPERVISOR = Path(__file__).parent.parent / "inkernel" / "supervisor.py"
 SEND_TIMEOUT = 5.0
 END_TIMEOUT = 5.0
 """Seconds beyond the grace in which a supervisor has killed everything."""
 
+CHUNKS = 2
+"""Chunks of 64 KiB that are read from the channel at a time."""
 SWEEPS = 100
 """Rounds of killing after which processes that cannot be killed are left alone."""
 
@@ -45,6 +48,7 @@ class SupervisorLink:
             only where there is a limit.
         above: whether that is more than the limit now.
         outgrown: whether the kernel was killed because it was so for too long.
+        fault: what the supervisor did for which it was ended; None when all is well.
         stopped: whether nothing of the kernel is left, as `stop` makes it.
         gone: whether the supervisor has ended.
     """
@@ -66,6 +70,7 @@ class SupervisorLink:
         self.above = False
         self.outgrown = False
         self.error: str | None = None
+        self.fault: str | None = None
         self.stopped = False
         self.gone = False
 
@@ -97,7 +102,7 @@ class SupervisorLink:
         """
         await self.until(lambda: self.directory is not None or self.error is not None)
         if self.directory is None:
-            raise KernelStartError(self.error or "the supervisor process ended before it had begun")
+            raise KernelStartError(self.error or self.fault or "the supervisor process ended before it had begun")
         return self.directory
 
     async def launch(
@@ -138,7 +143,7 @@ class SupervisorLink:
         self.send({"peak": None})
 
     def _launch_failure(self) -> str | None:
-        return self.error or ("its supervisor was killed" if self.gone and self.status is None else None)
+        return self.error or self.fault or ("its supervisor was killed" if self.gone and self.status is None else None)
 
     def send(self, command: dict[str, Any]) -> None:
         """Send a command; one to a supervisor that is gone is dropped."""
@@ -150,9 +155,14 @@ class SupervisorLink:
             self._channel.sendall(json.dumps(command).encode() + b"\n")
 
     def receive(self) -> None:
-        """Take in the events that have arrived, without waiting, and tell those who watch."""
+        """Take in the events that have arrived, without waiting, and tell those who watch.
+
+        Of very many some are left for the next call: whoever floods the channel must not hold up the loop.
+        """
         news = False
-        while not self.gone:
+        for _ in range(CHUNKS):
+            if self.gone:
+                break
             self._channel.settimeout(0)
             try:
                 chunk = self._channel.recv(1 << 16)
@@ -163,9 +173,12 @@ class SupervisorLink:
             news = True
             *lines, self._received = (self._received + chunk).split(b"\n")
             for line in lines:
-                self._happened(json.loads(line))
+                self._happened(events.parsed(line) if len(line) <= events.LONGEST else None)
             if not chunk:
                 self._lost(ended=True)
+            elif max(map(len, (*lines, self._received))) > events.LONGEST:
+                self.fault = f"its supervisor sent a line of more than {events.LONGEST} bytes, and was ended for that"
+                self._lost(ended=False)
         if news:
             self._notify()
 
@@ -263,23 +276,23 @@ class SupervisorLink:
                 elif not loop.is_closed():
                     loop.call_soon_threadsafe(callback)
 
-    def _happened(self, event: dict[str, Any]) -> None:
+    def _happened(self, event: events.Event | None) -> None:
         match event:
-            case {"directory": path}:
-                self.directory = Path(path)
-            case {"started": pid}:
+            case events.Directory(path) if self.directory is None:  # what is in it is removed: it is said once
+                self.directory = path
+            case events.Started(pid) if not self.running:
                 self.pid, self.running = pid, True
-            case {"exited": status, "rest": [out, err]}:
-                self.running, self.status, self.rest = False, status, (out, err)
-            case {"memory": held, "above": above}:
+            case events.Exited(status, rest):
+                self.running, self.status, self.rest = False, status, rest
+            case events.Memory(held, above):
                 self.peak, self.above = max(self.peak, held), above
-            case {"outgrown": outgrown}:
-                self.outgrown = outgrown
-            case {"signalled": _}:
+            case events.Outgrown():
+                self.outgrown = True
+            case events.Signalled():
                 self._signals = max(0, self._signals - 1)
-            case {"stopped": _}:
+            case events.Stopped():
                 self.stopped, self.running = True, False
-            case {"error": text}:
+            case events.Failed(text):
                 self.error = text
 
     def _lost(self, *, ended: bool) -> None:
