@@ -57,7 +57,7 @@ class Scribe:
     Args:
         home: where they are.
         worker: the thread that waits for the disk.
-        on_hidden: told of each hidden file before it is made, so that somebody can clean it up.
+        on_hidden: told of the hidden file before it is made, so that somebody can clean it up.
     """
 
     def __init__(self, home: Home, worker: Worker, on_hidden: Callable[[Path], None]) -> None:

@@ -272,7 +272,7 @@ class HostProvisioner(KernelProvisionerBase):
         """Have `path` removed when this process ends without cleaning up."""
         self.cleanup_paths.append(path)
         if self.link is not None:
-            self.link.send({"cleanup": str(path.absolute())})
+            self.link.send(_cleanup(path))
 
     def _lean_env(self) -> dict[str, str]:
         """Variables for libraries that reserve much more than they use, where what is reserved counts."""
@@ -285,7 +285,7 @@ class HostProvisioner(KernelProvisionerBase):
                 await self.stop(0)  # what a supervisor that was killed has left
             self.link = SupervisorLink.spawn()
             for path in self.cleanup_paths:
-                self.link.send({"cleanup": str(path.absolute())})
+                self.link.send(_cleanup(path))
         try:
             await self.link.ready()
         except BaseException:
@@ -323,6 +323,11 @@ class HostProvisioner(KernelProvisionerBase):
         manager.write_connection_file(jupyter_session=session)
         self.connection_info = manager.get_connection_info()
         return list(manager.format_kernel_cmd(extra_arguments=kwargs.pop("extra_arguments", [])))
+
+
+def _cleanup(path: Path) -> dict[str, str]:
+    """The command to remove a path. It names no link on the way: one that is there later is not followed."""
+    return {"cleanup": os.path.join(os.path.realpath(path.parent), path.name)}
 
 
 def _absolute(path: str | os.PathLike[str]) -> str:

@@ -17,7 +17,7 @@ from kernel_exec.recording.cells import Cell
 from kernel_exec.recording.document import Document, Kept
 from kernel_exec.recording.foreign import parsed, read_notebook
 from kernel_exec.recording.merge import NOTEBOOK_KEYS, added, merge, with_additions
-from kernel_exec.recording.store import Copy, Store, System, hidden_name
+from kernel_exec.recording.store import Copy, Store, System
 
 _ATTEMPTS = 20
 _LINUX = System()
@@ -29,7 +29,7 @@ class Recorder:
     Args:
         path: the notebook; a symbolic link is followed. What an older file there holds is kept beside it.
         untrusted: a directory below which no link is followed, as code may have put it there.
-        on_hidden: told of each hidden file before it is made, so that somebody can clean it up.
+        on_hidden: told of the hidden file before it is made, so that somebody can clean it up.
         system: calls that not every file system knows; without them each write copies the notebook.
     """
 
@@ -69,9 +69,9 @@ class Recorder:
             folder = Folder(target.parent, self._untrusted)
             folder.check()
             self._lock = _locked(folder, target.name)
-            hidden = target.with_name(hidden_name(target.name))
-            self._store = Store(folder, target.name, lambda: self._on_hidden(hidden), self._system)
+            self._store = Store(folder, target.name, self._system)
             self._store.make_room()
+            self._on_hidden(target.with_name(self._store.hidden))
             plan = self._document.whole((), metadata)
             if not self._store.commit(plan):
                 raise FileExistsError(errno.EEXIST, "somebody else began to write it", target.name)

@@ -115,18 +115,16 @@ class Store:
     Args:
         folder: where it lies.
         name: its name there.
-        on_hidden: called before the spare is made.
         system: the calls that not every file system knows.
 
     All methods raise OSError when the disk or the directory does not do what is asked; the notebook is then
     as it was before.
     """
 
-    def __init__(self, folder: Folder, name: str, on_hidden: Callable[[], None], system: System) -> None:
+    def __init__(self, folder: Folder, name: str, system: System) -> None:
         self.name = name
         self.hidden = hidden_name(name)
         self._folder = folder
-        self._on_hidden = on_hidden
         self._system = system
         self._expected: Stamp | None = None  # what lies under the name; None: nothing
         self._shown: Copy | None = None
@@ -233,7 +231,6 @@ class Store:
         return alone
 
     def _fresh(self, at: int, plan: Plan) -> Copy:
-        self._on_hidden()
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.hidden, dir_fd=at)

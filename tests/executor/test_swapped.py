@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from kernel_exec import Executor, HostKernel, Limits, RecordingError
-from tests.executor.looks import code_cells
+from tests.executor.looks import code_cells, wait_until
 
 PICTURE = "import matplotlib.pyplot as plt; plt.figure(figsize=(1, 1)); plt.plot([1]); plt.show()"
 LONG = "print('x' * 20_000)"
@@ -134,6 +139,19 @@ def test_a_folder_that_is_swapped_all_the_time(fresh: Fresh, outside: Path) -> N
         ex.put(f"x{number}", b"v" * 5_000)
     assert all(result.ok for result in results)
     assert all(len(result.images) == 1 for result in results)
+
+
+def test_a_folder_with_artifacts_that_is_swapped_all_the_time(fresh: Fresh, outside: Path) -> None:
+    ex = fresh()
+    (outside / "mine").write_text("not theirs")
+    race = RACE.replace("session_files", "folder").format(outside=str(outside))
+    ex.execute(f"import os; os.mkdir('folder'); open('folder/mine', 'w').close()\n{race}")
+    found = []
+    for number in range(60):
+        found += ex.execute(f"open('f{number}', 'w').close()").artifacts
+    (outside / "mine").write_text("mine")
+    assert {artifact.path.name for artifact in found} >= {f"f{number}" for number in range(60)}
+    assert hashlib.sha256(b"not theirs").hexdigest() not in {artifact.sha256 for artifact in found}
 
 
 NAMES = {
@@ -265,3 +283,40 @@ def test_links_of_the_user_outside_are_followed(fresh: Fresh, tmp_path: Path) ->
     assert result.images[0].path == tmp_path / "way" / "a_files" / "cell-1-1.png"
     assert (tmp_path / "real" / "a_files" / "cell-1-1.png").read_bytes() == result.images[0].data
     assert len(code_cells(tmp_path / "real" / "a.ipynb")) == 1
+
+
+KILLED = """
+import os, signal, sys
+from kernel_exec import Executor
+work, outside = sys.argv[1:]
+ex = Executor(workdir=work, notebook=f'{work}/sub/session.ipynb').start()
+ex.execute('1')
+assert ex.execute(f"import os; os.rename('sub', 'away'); os.symlink({outside!r}, 'sub')").ok
+os.rename(f'{work}/sub', f'{work}/swapped')
+os.symlink(outside, f'{work}/sub')
+print('swapped', flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_cleans_up_after_a_killed_host_follows_no_link(tmp_path: Path) -> None:
+    work, outside, scratch = tmp_path / "work", tmp_path / "outside", tmp_path / "scratch"
+    outside.mkdir()
+    scratch.mkdir()
+    (outside / ".session.ipynb.kernel_exec").write_text("mine")
+    command = [sys.executable, "-c", KILLED, str(work), str(outside)]
+    environment = {**os.environ, "TMPDIR": str(scratch)}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, "swapped\n")
+    assert wait_until(lambda: not list(scratch.glob("kernel-exec-*")))
+    assert wait_until(lambda: not runs_below(scratch))
+    assert (outside / ".session.ipynb.kernel_exec").read_text() == "mine"
+
+
+def runs_below(scratch: Path) -> list[str]:
+    """The processes that know of a directory: supervisors that are not done yet."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found += [place.parent.name] * (os.fsencode(scratch) in place.read_bytes())
+    return found
