@@ -11,7 +11,7 @@ from typing import Any
 from kernel_exec.recording.cells import Cell, text_of
 from kernel_exec.wire.messages import depth_beyond
 
-MAX_VALUES = 2_000_000
+MAX_VALUES = 1_000_000
 """Values, as JSON counts them, of the largest notebook of others that is merged."""
 MAX_DEPTH = 150
 """Levels of lists and objects in it: more than a kernel may send, and what stands around that."""
