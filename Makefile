@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check conformance bench format clean
+.PHONY: help demo engine test check conformance bench format clean
 
 help: ## what can be asked for
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -11,8 +11,13 @@ demo: ## a data analysis with charts, an error and a deadline, in a live kernel
 	@scripts/environment demo
 	@scripts/scratch $(BIN)/python scripts/demo.py
 
+engine: ## a container engine that answers, and the image of its kernels (ENGINE=no: none)
+	@scripts/environment dev
+	@scripts/engine
+
 test: ## all tests but the long ones
 	@scripts/environment dev
+	@scripts/engine
 	@scripts/scratch $(BIN)/python -m pytest -m "not long and not conformance"
 
 check: ## lint, format, strict types, import contracts
@@ -24,6 +29,7 @@ check: ## lint, format, strict types, import contracts
 
 conformance: ## the suites of others on our kernels, and the long attacks
 	@scripts/environment dev conformance
+	@scripts/engine
 	@scripts/scratch $(BIN)/python -m pytest -m "long or conformance"
 
 bench: ## the benchmark table, side by side with others

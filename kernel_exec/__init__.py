@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from kernel_exec.execution import Execution
     from kernel_exec.executor import AsyncExecutor
+    from kernel_exec.kernels.docker import DockerKernel
     from kernel_exec.kernels.host import HostKernel
     from kernel_exec.metrics import Metrics
     from kernel_exec.results import Artifact, Completions, ErrorInfo, ExecutionResult, Image, Inspection, Variable
@@ -44,6 +45,7 @@ __all__ = [
     "Artifact",
     "AsyncExecutor",
     "Completions",
+    "DockerKernel",
     "EngineError",
     "EngineUnavailable",
     "ErrorInfo",
@@ -86,6 +88,7 @@ _HOMES = {
     "Execution": "execution",
     "ExecutionResult": "results",
     "Executor": "sync",
+    "DockerKernel": "kernels.docker",
     "HostKernel": "kernels.host",
     "Image": "results",
     "Inspection": "results",

@@ -93,7 +93,7 @@ class AsyncExecutor:
         self._settings = checked_settings(workdir, notebook, timeout, lifetime, name)
         self._home = Home(self._settings, self._limits.artifact_bytes)
         self._worker = Worker()
-        self._scribe = Scribe(self._home.notebook, self._home.pictures, self._worker, self._clean_up_later)
+        self._scribe = Scribe(self._home, self._worker, self._clean_up_later)
         self._pid = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn = asyncio.Lock()

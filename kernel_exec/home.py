@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kernel_exec.artifacts import Artifacts
 from kernel_exec.errors import KernelStartError
+from kernel_exec.folder import Folder
 from kernel_exec.settings import SessionSettings
 from kernel_exec.spill import Spill
 
@@ -36,10 +37,10 @@ class Home:
         self.workdir = settings.workdir or Path(tempfile.gettempdir()) / f"kernel-exec-{uuid.uuid4().hex[:12]}"
         self.notebook = None if settings.notebook is False else settings.notebook or self.workdir / "session.ipynb"
         home = self.notebook or self.workdir / "session.ipynb"
-        self.pictures = home.with_name(f"{home.stem}_files")
+        self.pictures = Folder(home.with_name(f"{home.stem}_files"), untrusted=self.workdir)
         self.cleanup: list[Path] = [self.workdir] if self._temporary else []
         self._file_limit = file_limit
-        own = [self.pictures, *([self.notebook] if self.notebook else [])]
+        own = [self.pictures.path, *([self.notebook] if self.notebook else [])]
         self.artifacts = Artifacts(self.workdir, ignored=own, patterns=_OWN, limit=file_limit)
         self._number = 0
 

@@ -6,13 +6,11 @@ import keyword
 import math
 import unicodedata
 import uuid
-from pathlib import Path
 from typing import Any
 
 from kernel_exec.errors import InvalidArgument, RecordingError, WrongType
 from kernel_exec.home import Home
 from kernel_exec.inkernel.frames import steps
-from kernel_exec.pictures import write_new
 from kernel_exec.recording import code_cell
 from kernel_exec.values import Packed
 from kernel_exec.wire.cell import Cell
@@ -112,13 +110,13 @@ def _written(name: str, packed: Packed, home: Home) -> str:
     """Write the file; return its path as the kernel sees it."""
     suffix, _ = _READERS.get(packed.meta["kind"], _READERS["frame"])
     try:
-        home.pictures.mkdir(parents=True, exist_ok=True)
-        path = write_new(packed.buffers, home.pictures, f"put-{home.next_number()}-{name[:40]}", f".{suffix}")
+        path = home.pictures.write(packed.buffers, f"put-{home.next_number()}-{name[:40]}", f".{suffix}")
     except OSError as error:
+        place = home.pictures.path
         raise RecordingError(
-            f"{name} is set, but its value could not be written to {home.pictures} ({error}): a replay will lack it"
+            f"{name} is set, but its value could not be written to {place} ({error}): a replay will lack it"
         ) from error
-    return str(Path(path).relative_to(home.workdir) if path.is_relative_to(home.workdir) else path)
+    return str(path.relative_to(home.workdir) if path.is_relative_to(home.workdir) else path)
 
 
 def _is_history(name: str) -> bool:

@@ -6,8 +6,8 @@ import base64
 import binascii
 import itertools
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
+from kernel_exec.folder import Folder
 from kernel_exec.results import Image, Output
 
 _SUFFIXES = {
@@ -29,7 +29,7 @@ def images_of(outputs: Sequence[Output]) -> list[Image]:
     return [image for output in outputs for image in itertools.islice(_images(output), 1)]
 
 
-def save(images: Sequence[Image], folder: Path, stem: str) -> list[Image]:
+def save(images: Sequence[Image], folder: Folder, stem: str) -> list[Image]:
     """Write each picture to `folder` as `STEM-N.png` (or what it is), and return them with their paths.
 
     A file that is there already is never overwritten: the name gets a further number.
@@ -37,15 +37,8 @@ def save(images: Sequence[Image], folder: Path, stem: str) -> list[Image]:
     Raises:
         OSError: a file could not be written.
     """
-    if not images:
-        return []
-    folder.mkdir(parents=True, exist_ok=True)
     return [
-        Image(
-            image.data,
-            image.mime,
-            write_new([image.data], folder, f"{stem}-{number}", _SUFFIXES.get(image.mime, ".img")),
-        )
+        Image(image.data, image.mime, folder.write([image.data], f"{stem}-{number}", _SUFFIXES.get(image.mime, ".img")))
         for number, image in enumerate(images, start=1)
     ]
 
@@ -63,23 +56,3 @@ def _decoded(value: str) -> bytes:
         return base64.b64decode("".join(value.split()), validate=True)
     except (binascii.Error, ValueError):
         return b""
-
-
-def write_new(pieces: Sequence[bytes | memoryview], folder: Path, stem: str, suffix: str) -> Path:
-    """Write a file of that name, or of one with a further number when it is taken; return where it is.
-
-    Raises:
-        OSError: it could not be written.
-    """
-    for again in itertools.count():
-        path = folder / (f"{stem}{suffix}" if not again else f"{stem}.{again}{suffix}")
-        try:
-            with path.open("xb") as file:
-                file.writelines(pieces)
-        except FileExistsError:
-            continue
-        except OSError:
-            path.unlink(missing_ok=True)
-            raise
-        return path
-    raise AssertionError("count never ends")

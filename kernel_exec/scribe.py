@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kernel_exec.errors import RecordingError
+from kernel_exec.home import Home
 from kernel_exec.pictures import save
 from kernel_exec.recording import Recorder, code_cell
 from kernel_exec.results import Image, Output
@@ -54,15 +55,15 @@ class Scribe:
     """The recording of one session, and the files of its pictures.
 
     Args:
-        path: the notebook; None to record nothing.
-        pictures: the folder for pictures.
+        home: where they are.
         worker: the thread that waits for the disk.
-        on_hidden: told of each hidden file before it is made, so that somebody can clean it up.
+        on_hidden: told of the hidden file before it is made, so that somebody can clean it up.
     """
 
-    def __init__(self, path: Path | None, pictures: Path, worker: Worker, on_hidden: Callable[[Path], None]) -> None:
-        self._recorder = Recorder(path, on_hidden=on_hidden) if path is not None else None
-        self._pictures = pictures
+    def __init__(self, home: Home, worker: Worker, on_hidden: Callable[[Path], None]) -> None:
+        notebook, untrusted = home.notebook, home.workdir
+        self._recorder = Recorder(notebook, untrusted=untrusted, on_hidden=on_hidden) if notebook is not None else None
+        self._pictures = home.pictures
         self._worker = worker
         self._entries: weakref.WeakKeyDictionary[Cell, Entry] = weakref.WeakKeyDictionary()
         self._due = _Due()
@@ -96,7 +97,7 @@ class Scribe:
         try:
             return await self._worker.run(save, images, self._pictures, stem), None
         except OSError as error:
-            return images, f"the pictures could not be written to {self._pictures}: {error}"
+            return images, f"the pictures could not be written to {self._pictures.path}: {error}"
 
     async def write(self, entry: Entry) -> str | None:
         """Write a cell that has ended; on disk when this returns. Return what went wrong, if anything."""

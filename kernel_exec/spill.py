@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import mimetypes
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
+from kernel_exec.folder import Folder, Made
 from kernel_exec.kernels.files import copy_untrusted
 from kernel_exec.wire.long_text import LongText
 from kernel_exec.wire.terminal import head_of
@@ -29,10 +32,10 @@ class Spill:
         limit: bytes that the file of a stream may hold, and those of all parts of displays together.
     """
 
-    def __init__(self, folder: Path, stem: str, limit: int) -> None:
+    def __init__(self, folder: Folder, stem: str, limit: int) -> None:
         self.stem = stem
         self._folder, self._limit = folder, limit
-        self._paths: dict[str, Path] = {}
+        self._made: dict[str, Made] = {}
         self._in_kernel: set[str] = set()
         self._sizes: dict[str, int] = {}
         self._parts: dict[str, None] = {}
@@ -41,7 +44,7 @@ class Spill:
     @property
     def paths(self) -> dict[str, Path]:
         """The files, by what they hold."""
-        return dict(self._paths)
+        return {name: made.path for name, made in self._made.items()}
 
     def write(self, name: str, text: str) -> None:
         """Append text of a stream."""
@@ -81,16 +84,11 @@ class Spill:
 
     def adopt(self, directory: Path) -> None:
         """Copy what a kernel has kept in its runtime directory; blocks."""
-        for name in sorted(self._in_kernel.intersection(self._paths)):
-            path = self._paths[name]
+        for name in sorted(self._in_kernel.intersection(self._made)):
             kept = [directory / f"{prefix}.{name}" for prefix in ("sent", "cut")]
-            try:
-                limit = self._room_for_parts() if name in self._parts else self._limit
-                copy_untrusted(kept[0] if kept[0].exists() else kept[1], path, limit)
-            except OSError as error:
-                self._trouble[f"{path.name} is not whole: {error.strerror}"] = None
-            else:
-                self._sizes[name] = path.stat().st_size
+            limit = self._room_for_parts() if name in self._parts else self._limit
+            with self._told(name), self._opened(name, os.O_WRONLY) as file:
+                self._sizes[name] = copy_untrusted(kept[0] if kept[0].exists() else kept[1], file.fileno(), limit)
 
     @property
     def is_in_kernel(self) -> bool:
@@ -99,7 +97,7 @@ class Spill:
 
     def notes(self) -> tuple[str, ...]:
         """What went wrong, a sentence each."""
-        full = [self._paths[name].name for name, size in self._sizes.items() if size >= self._limit]
+        full = [self._made[name].path.name for name, size in self._sizes.items() if size >= self._limit]
         beyond = [f"{name} holds only the first {self._limit:,} bytes (limits.artifact_bytes)" for name in full]
         return (*beyond, *self._trouble)
 
@@ -107,37 +105,34 @@ class Spill:
         return self._limit - sum(self._sizes.get(name, 0) for name in self._parts)
 
     def _append(self, name: str, text: str) -> None:
-        path = self._path(name)
         room = self._limit - self._sizes.get(name, 0)
-        if path is None or room <= 0:
+        if self._path(name) is None or room <= 0:
             return
         data = text.encode("utf-8", "replace")
         data = data if len(data) <= room else head_of(text, room).encode("utf-8", "replace")
         self._sizes[name] = self._sizes.get(name, 0) + len(data) if data else self._limit
+        with self._told(name), self._opened(name, os.O_WRONLY | os.O_APPEND) as file:
+            file.write(data)
+
+    def _opened(self, name: str, flags: int) -> BinaryIO:
+        return open(self._folder.reopen(self._made[name], flags), "wb")
+
+    @contextlib.contextmanager
+    def _told(self, name: str) -> Iterator[None]:
+        """What goes wrong with a file is told."""
         try:
-            with path.open("ab") as file:
-                file.write(data)
+            yield
         except OSError as error:
-            self._trouble[f"{path.name} is not whole: {error.strerror}"] = None
+            self._trouble[f"{self._made[name].path.name} is not whole: {error.strerror}"] = None
 
     def _path(self, name: str, mime: str = "text/plain") -> Path | None:
-        if name not in self._paths:
+        if name not in self._made:
             try:
-                self._paths[name] = _made(self._folder, f"{self.stem}-{name}", _suffix(mime))
+                self._made[name] = self._folder.make(f"{self.stem}-{name}", _suffix(mime))
             except OSError as error:
-                self._trouble[f"{self._folder}: {error.strerror}"] = None
-        return self._paths.get(name)
-
-
-def _made(folder: Path, stem: str, suffix: str) -> Path:
-    """Make an empty file under a name that is free."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for again in itertools.count():
-        path = folder / (f"{stem}.{again}{suffix}" if again else f"{stem}{suffix}")
-        with contextlib.suppress(FileExistsError):
-            path.touch(exist_ok=False)
-            return path
-    raise AssertionError("count never ends")
+                self._trouble[f"{self._folder.path}: {error.strerror}"] = None
+                return None
+        return self._made[name].path
 
 
 def _suffix(mime: str) -> str:

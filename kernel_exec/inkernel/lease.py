@@ -59,8 +59,9 @@ class Lease:
             # The host removes the rest now; if it ends meanwhile, that is done here.
             while not self._host_gone and not self._released:
                 self.loop.turn(None)
-            if not self._released:
-                for path in self._cleanup:
+            for path in () if self._released else self._cleanup:
+                # The code that ran may have put a link in the place of a directory on the way.
+                if os.path.realpath(os.path.dirname(path)) == os.path.dirname(path):
                     _remove(path)
             self.after()
 

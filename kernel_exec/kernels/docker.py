@@ -243,16 +243,16 @@ class DockerProvisioner(SupervisedProvisioner):
         if self.link.outgrown:
             reason = f"it and its processes went on holding too much memory ({held})"
             return Death(None, signal.SIGKILL, reason, oom=True)
-        if isinstance(state := about.get("container"), dict):
-            return self._death_of_container(state, held)
+        if about.container is not None:
+            return self._death_of_container(about.container, held)
         death = death_of(self.link.status)
-        if about.get("oom") and death.signal == signal.SIGKILL:
+        if about.oom and death.signal == signal.SIGKILL:
             return replace(death, reason=f"it was killed for lack of memory ({held})", oom=True)
         hints = []
-        if about.get("pids"):
+        if about.pids:
             hints.append(f"forks had been refused: {self._pids} processes and threads were there, the limit")
-        if full := about.get("full"):
-            hints.append(f"no byte was free in {', '.join(map(str, full))}")
+        if about.full:
+            hints.append(f"no byte was free in {', '.join(about.full)}")
         return replace(death, reason="; ".join((death.reason, *hints)))
 
     def _death_of_container(self, state: Mapping[str, Any], held: str) -> Death:

@@ -3,47 +3,40 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
-_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-def open_untrusted(path: Path) -> int:
-    """Open a file for reading; return its descriptor.
-
-    Raises:
-        OSError: there is none, or it is a link, a FIFO, a device or anything else but a regular file.
-    """
-    descriptor = os.open(path, _FLAGS)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(0, "it is no regular file")
-    return descriptor
+from kernel_exec.folder import open_regular
 
 
 def read_untrusted(path: Path, limit: int) -> bytes:
     """Return at most `limit` bytes of a file; nothing where there is none that may be read."""
     try:
-        with open(open_untrusted(path), "rb") as file:
+        with open(open_regular(path), "rb") as file:
             return file.read(limit)
     except OSError:
         return b""
 
 
-def copy_untrusted(source: Path, target: Path, limit: int) -> None:
-    """Copy at most `limit` bytes of a file into another.
+def copy_untrusted(source: Path, target: int, limit: int) -> int:
+    """Copy at most `limit` bytes of a file into another; return how many there were.
+
+    Args:
+        source: the file.
+        target: an open descriptor of the other, at its beginning; it is emptied.
+        limit: bytes to copy at most.
 
     Raises:
         OSError: it may not be read, or the other cannot be written.
     """
-    reader = open_untrusted(source)
+    reader = open_regular(source)
+    copied = 0
     try:
-        with target.open("wb") as file:
-            while limit > 0 and (count := os.sendfile(file.fileno(), reader, None, min(limit, 2**30))):
-                limit -= count
+        os.ftruncate(target, 0)
+        while copied < limit and (count := os.sendfile(target, reader, None, min(limit - copied, 2**30))):
+            copied += count
     finally:
         os.close(reader)
+    return copied
 
 
 def ends_of(path: Path, head: int, tail: int) -> tuple[str, int]:
@@ -55,7 +48,7 @@ def ends_of(path: Path, head: int, tail: int) -> tuple[str, int]:
         tail: bytes at its end that are.
     """
     try:
-        with open(open_untrusted(path), "rb") as file:
+        with open(open_regular(path), "rb") as file:
             start = len(file.read(head).decode("utf-8", "ignore").encode("utf-8"))
             size = os.fstat(file.fileno()).st_size
             left_out = max(0, size - start - tail)

@@ -198,6 +198,8 @@ class Kernel:
             return
         if not link.running:
             death = self._provisioner.death()
+            if link.fault is not None:
+                death = replace(death, reason=link.fault)
             if self._killed_for is not None:
                 death = replace(death, reason=f"{self._killed_for}, and was killed for that")
             self.died.set_result(death)

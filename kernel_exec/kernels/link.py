@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kernel_exec.errors import KernelStartError
+from kernel_exec.kernels import events
 from kernel_exec.kernels.death import Usage
 
 START = Path(__file__).parent.parent / "inkernel" / "start.py"
@@ -29,6 +30,8 @@ END_TIMEOUT = 5.0
 SIGNAL_TIMEOUT = 1.0
 """Seconds in which anything that is no more than an answer comes, unless somebody stopped who gives it."""
 
+CHUNKS = 2
+"""Chunks of 64 KiB that are read from the channel at a time."""
 SWEEPS = 100
 """Rounds of killing after which processes that cannot be killed are left alone."""
 
@@ -51,6 +54,7 @@ class SupervisorLink:
             only where there is a limit.
         above: whether that is more than the limit now.
         outgrown: whether the kernel was killed because it was so for too long.
+        fault: what the supervisor did for which it was ended; None when all is well.
         stopped: whether nothing of the kernel is left, as `stop` makes it.
         gone: whether the supervisor has ended.
     """
@@ -71,12 +75,13 @@ class SupervisorLink:
         self.peak = 0
         self.above = False
         self.outgrown = False
-        self.about_end: dict[str, Any] = {}
+        self.about_end = events.About()
         self.error: str | None = None
         self._attached = False
-        self._mounted: list[str | None] = []
+        self._mounted: list[Path | None] = []
         self._asked = 0
         self._answered: tuple[int, Usage] | None = None
+        self.fault: str | None = None
         self.stopped = False
         self.gone = False
 
@@ -108,7 +113,7 @@ class SupervisorLink:
         """
         await self.until(lambda: self.directory is not None or self.error is not None)
         if self.directory is None:
-            raise KernelStartError(self.error or "the supervisor process ended before it had begun")
+            raise KernelStartError(self.error or self.fault or "the supervisor process ended before it had begun")
         return self.directory
 
     async def launch(
@@ -136,7 +141,7 @@ class SupervisorLink:
         Raises:
             KernelStartError: it cannot be executed, or `cwd` cannot be entered.
         """
-        self.status, self.error, self.about_end = None, None, {}
+        self.status, self.error, self.about_end = None, None, events.About()
         self.peak, self.above, self.outgrown = 0, False, False
         launch = {"argv": command, "env": env, "cwd": cwd, "drain": not ours}
         self.send({"launch": {**launch, "memory": memory, "soft": soft if ours else None, "cpus": cpus}})
@@ -169,7 +174,7 @@ class SupervisorLink:
         self._mounted.clear()
         self.send({"mount": {"source": str(source), "uid": user[0], "gid": user[1]}})
         await self.until(lambda: bool(self._mounted))
-        return Path(self._mounted[0]) if self._mounted and self._mounted[0] is not None else None
+        return self._mounted[0] if self._mounted else None
 
     async def usage(self) -> Usage | None:
         """Return what the kernel has used since its cell began; None when it has ended, or does not say."""
@@ -192,7 +197,7 @@ class SupervisorLink:
         self.send({"peak": None})
 
     def _launch_failure(self) -> str | None:
-        return self.error or ("its supervisor was killed" if self.gone and self.status is None else None)
+        return self.error or self.fault or ("its supervisor was killed" if self.gone and self.status is None else None)
 
     def send(self, command: dict[str, Any]) -> None:
         """Send a command; one to a supervisor that is gone is dropped."""
@@ -204,9 +209,14 @@ class SupervisorLink:
             self._channel.sendall(json.dumps(command).encode() + b"\n")
 
     def receive(self) -> None:
-        """Take in the events that have arrived, without waiting, and tell those who watch."""
+        """Take in the events that have arrived, without waiting, and tell those who watch.
+
+        Of very many some are left for the next call: whoever floods the channel must not hold up the loop.
+        """
         news = False
-        while not self.gone:
+        for _ in range(CHUNKS):
+            if self.gone:
+                break
             self._channel.settimeout(0)
             try:
                 chunk = self._channel.recv(1 << 16)
@@ -217,9 +227,12 @@ class SupervisorLink:
             news = True
             *lines, self._received = (self._received + chunk).split(b"\n")
             for line in lines:
-                self._happened(json.loads(line))
+                self._happened(events.parsed(line) if len(line) <= events.LONGEST else None)
             if not chunk:
                 self._lost(ended=True)
+            elif max(map(len, (*lines, self._received))) > events.LONGEST:
+                self.fault = f"its supervisor sent a line of more than {events.LONGEST} bytes, and was ended for that"
+                self._lost(ended=False)
         if news:
             self._notify()
 
@@ -317,29 +330,29 @@ class SupervisorLink:
                 elif not loop.is_closed():
                     loop.call_soon_threadsafe(callback)
 
-    def _happened(self, event: dict[str, Any]) -> None:
+    def _happened(self, event: events.Event | None) -> None:
         match event:
-            case {"directory": path}:
-                self.directory = Path(path)
-            case {"started": pid}:
+            case events.Directory(path) if self.directory is None:  # what is in it is removed: it is said once
+                self.directory = path
+            case events.Started(pid) if not self.running:
                 self.pid, self.running = pid, True
-            case {"exited": status, "rest": [out, err], **about}:
-                self.running, self.status, self.rest, self.about_end = False, status, (out, err), about
-            case {"attached": _}:
+            case events.Exited(status, rest, about):
+                self.running, self.status, self.rest, self.about_end = False, status, rest, about
+            case events.Attached():
                 self._attached = True
-            case {"mounted": path}:
+            case events.Mounted(path):
                 self._mounted.append(path)
-            case {"usage": number, "cpu": cpu, "peak": peak}:
-                self._answered = number, Usage(cpu, peak)
-            case {"memory": held, "above": above}:
+            case events.Used(number, usage):
+                self._answered = number, usage
+            case events.Memory(held, above):
                 self.peak, self.above = max(self.peak, held), above
-            case {"outgrown": outgrown}:
-                self.outgrown = outgrown
-            case {"signalled": _}:
+            case events.Outgrown():
+                self.outgrown = True
+            case events.Signalled():
                 self._signals = max(0, self._signals - 1)
-            case {"stopped": _}:
+            case events.Stopped():
                 self.stopped, self.running = True, False
-            case {"error": text}:
+            case events.Failed(text):
                 self.error = text
 
     def _lost(self, *, ended: bool) -> None:

@@ -165,7 +165,7 @@ class SupervisedProvisioner(KernelProvisionerBase):
         """Have `path` removed when this process ends without cleaning up."""
         self.cleanup_paths.append(path)
         if self.link is not None:
-            self.link.send({"cleanup": str(path.absolute())})
+            self.link.send(_cleanup(path))
 
     async def _opened(self) -> SupervisorLink:
         """The supervisor: the one there is, or a new one."""
@@ -174,7 +174,7 @@ class SupervisedProvisioner(KernelProvisionerBase):
                 await self.stop(0)  # what a supervisor that was killed has left
             self.link = SupervisorLink.spawn(self.role)
             for path in self.cleanup_paths:
-                self.link.send({"cleanup": str(path.absolute())})
+                self.link.send(_cleanup(path))
         try:
             await self.link.ready()
         except BaseException:
@@ -212,6 +212,11 @@ class SupervisedProvisioner(KernelProvisionerBase):
         manager.write_connection_file(jupyter_session=session)
         self.connection_info = manager.get_connection_info()
         return list(manager.format_kernel_cmd(extra_arguments=kwargs.pop("extra_arguments", [])))
+
+
+def _cleanup(path: Path) -> dict[str, str]:
+    """The command to remove a path. It names no link on the way: one that is there later is not followed."""
+    return {"cleanup": os.path.join(os.path.realpath(path.parent), path.name)}
 
 
 def absolute(path: str | os.PathLike[str]) -> str:

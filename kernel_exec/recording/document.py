@@ -87,11 +87,6 @@ class Document:
     def __contains__(self, cell_id: object) -> bool:
         return cell_id in self._index
 
-    @property
-    def spans(self) -> list[Kept]:
-        """Where the chunk of each cell lies."""
-        return [Kept(self._start(index), end) for index, end in enumerate(self._ends)]
-
     def plan(self, cells: Iterable[Cell], metadata: Mapping[str, Any] | None = None) -> Plan:
         """Return the change that replaces the cells of these ids and appends those that are new.
 
@@ -173,12 +168,6 @@ def _encoded_lines(text: str) -> Iterator[bytes]:
         between = ",\n      " if start else ""
         yield encode(between + ",\n      ".join(json.dumps(line, ensure_ascii=False) for line in lines))
         start = end
-
-
-def chunk_cell(chunk: bytes) -> Cell:
-    """Return the cell in a chunk."""
-    cell: Cell = json.loads(chunk.lstrip(b","))
-    return cell
 
 
 def tail_bytes(metadata: Mapping[str, Any], *, empty: bool) -> bytes:

@@ -9,18 +9,30 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from kernel_exec.recording.cells import Cell, text_of
+from kernel_exec.wire.messages import depth_beyond
 
+MAX_VALUES = 1_000_000
+"""Values, as JSON counts them, of the largest notebook of others that is merged."""
+MAX_DEPTH = 150
+"""Levels of lists and objects in it: more than a kernel may send, and what stands around that."""
+_BEFORE_VALUES = (b",", b"[", b"{")
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 def read_notebook(data: bytes, ours: Iterable[Cell]) -> dict[str, Any] | None:
-    """Return a notebook of format 4 with an id in each cell; None when this is none.
+    """Return a notebook of format 4 with an id in each cell; None when this is none, or too much of one.
 
     Args:
         data: what the file holds.
         ours: the cells that the recording has. Programs that know no ids drop them: then a cell is known
             again by its source.
     """
+    # Each value takes up to a hundred times its text: no more are parsed than memory has room for.
+    return parsed(data, ours) if sum(map(data.count, _BEFORE_VALUES)) <= MAX_VALUES else None
+
+
+def parsed(data: bytes, ours: Iterable[Cell]) -> dict[str, Any] | None:
+    """Return what `read_notebook` does, however large it is."""
     try:
         notebook = json.loads(data)
         known = _ids_by_source(ours)
@@ -28,7 +40,7 @@ def read_notebook(data: bytes, ours: Iterable[Cell]) -> dict[str, Any] | None:
         notebook = {"cells": cells, "metadata": notebook["metadata"], "nbformat": notebook["nbformat"]}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return notebook if _is_valid(notebook) else None
+    return notebook if not depth_beyond(notebook, MAX_DEPTH) and _is_valid(notebook) else None
 
 
 def _is_valid(notebook: dict[str, Any]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -40,10 +39,11 @@ def merge(ours: Iterable[Cell], theirs: Iterable[Cell]) -> Merged:
     """
     own = {cell["id"]: cell for cell in ours}
     placed: dict[str, Cell] = {}
+    numbers: dict[str, int] = {}
     additions: dict[str, dict[str, Any]] = {}
     for saved in theirs:
         # No id may come twice. If one does, both are somebody's work.
-        cell = {**saved, "id": _free_id(saved["id"], placed)}
+        cell = {**saved, "id": _free_id(saved["id"], placed, numbers)}
         ours_too = own.get(cell["id"])
         if ours_too is None or cell["id"].endswith(_THEIRS):
             placed[cell["id"]] = cell
@@ -52,7 +52,7 @@ def merge(ours: Iterable[Cell], theirs: Iterable[Cell]) -> Merged:
             placed[cell["id"]] = with_additions(ours_too, additions[cell["id"]])
         else:
             placed[cell["id"]] = ours_too
-            renamed = _free_id(their_id(cell["id"]), placed)
+            renamed = _free_id(their_id(cell["id"]), placed, numbers)
             placed[renamed] = {**cell, "id": renamed}
     return Merged(_put_back(own, placed), {key: value for key, value in additions.items() if value})
 
@@ -75,10 +75,19 @@ def their_id(cell_id: str) -> str:
     return cell_id if cell_id.endswith(_THEIRS) else cell_id[: _MAX_ID - len(_THEIRS)] + _THEIRS
 
 
-def _free_id(cell_id: str, taken: Container[str]) -> str:
-    """Return the id, or the id with the first number that is free; the same for the same save."""
-    numbers = (f"{cell_id[: _MAX_ID - 8]}-{number}" for number in itertools.count(2))
-    return next(candidate for candidate in itertools.chain((cell_id,), numbers) if candidate not in taken)
+def _free_id(cell_id: str, taken: Container[str], numbers: dict[str, int]) -> str:
+    """Return the id, or the id with the first number that is free; the same for the same save.
+
+    Args:
+        cell_id: the id.
+        taken: ids that are not free.
+        numbers: the last number of each id so far: a save may have one id a hundred thousand times.
+    """
+    free, stem = cell_id, cell_id[: _MAX_ID - 8]
+    while free in taken:
+        numbers[stem] = numbers.get(stem, 1) + 1
+        free = f"{stem}-{numbers[stem]}"
+    return free
 
 
 def _same_work(ours: Cell, theirs: Cell) -> bool:

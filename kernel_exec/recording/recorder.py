@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
-import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kernel_exec.errors import RecordingError
+from kernel_exec.folder import Folder, followed
+from kernel_exec.linux import NameLock
 from kernel_exec.recording.cells import Cell
-from kernel_exec.recording.document import Document, Kept, chunk_cell
-from kernel_exec.recording.foreign import read_notebook
-from kernel_exec.recording.linux import NameLock
+from kernel_exec.recording.document import Document, Kept
+from kernel_exec.recording.foreign import parsed, read_notebook
 from kernel_exec.recording.merge import NOTEBOOK_KEYS, added, merge, with_additions
 from kernel_exec.recording.store import Copy, Store, System
 
@@ -29,7 +28,8 @@ class Recorder:
 
     Args:
         path: the notebook; a symbolic link is followed. What an older file there holds is kept beside it.
-        on_hidden: told of each hidden file before it is made, so that somebody can clean it up.
+        untrusted: a directory below which no link is followed, as code may have put it there.
+        on_hidden: told of the hidden file before it is made, so that somebody can clean it up.
         system: calls that not every file system knows; without them each write copies the notebook.
     """
 
@@ -37,10 +37,12 @@ class Recorder:
         self,
         path: Path,
         *,
+        untrusted: Path | None = None,
         on_hidden: Callable[[Path], None] = lambda path: None,
         system: System = _LINUX,
     ) -> None:
         self.path = Path(os.path.abspath(path))
+        self._untrusted = untrusted
         self._on_hidden = on_hidden
         self._system = system
         self._store: Store | None = None
@@ -63,16 +65,18 @@ class Recorder:
         """
         self._metadata = metadata
         try:
-            target = self.path.resolve()
-            self._store = Store(target, self._on_hidden, self._system)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(target)
+            target = followed(self.path, self._untrusted)
+            folder = Folder(target.parent, self._untrusted)
+            folder.check()
+            self._lock = _locked(folder, target.name)
+            self._store = Store(folder, target.name, self._system)
             self._store.make_room()
+            self._on_hidden(target.with_name(self._store.hidden))
             plan = self._document.whole((), metadata)
             if not self._store.commit(plan):
-                raise FileExistsError(errno.EEXIST, "somebody else began to write it", str(target))
+                raise FileExistsError(errno.EEXIST, "somebody else began to write it", target.name)
             self._document.apply(plan)
-        except (OSError, RuntimeError) as error:  # RuntimeError: a loop of symbolic links
+        except OSError as error:
             self._release()
             raise RecordingError(f"The recording {self.path} cannot be written: {_reason(error)}") from error
 
@@ -115,11 +119,11 @@ class Recorder:
         """Return all cells as they are on disk, as far as nobody else wrote over them."""
         if self._store is None:
             return []
-        shown, spare = self._store.shown, self._store.spare
+        shown = _cells_in(self._store.shown)
         if shown is not None:
-            return [chunk_cell(shown.read(span)) for span in self._document.spans]
+            return shown
         # The shown copy was written over in place: the one before it, and what came since.
-        before = {cell["id"]: cell for cell in _cells_in(spare)} if spare is not None else {}
+        before = {cell["id"]: cell for cell in _cells_in(self._store.spare) or ()}
         return list({**before, **self._recent}.values())
 
     def _flush(self, *, last: bool = False) -> None:
@@ -136,13 +140,21 @@ class Recorder:
     def _unwritten(self, reason: str) -> RecordingError:
         return RecordingError(f"The recording {self.path} cannot be written now: {reason}")
 
+    @property
+    def _all_metadata(self) -> dict[str, Any]:
+        return {**self._foreign_metadata, **self._metadata}
+
+    @property
+    def _is_due(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self._pending) or self._all_metadata != self._document.metadata
+
     def _write_pending(self, store: Store) -> bool:
         add = self._additions
         cells = {key: with_additions(cell, add.get(key, {})) for key, cell in self._pending.items()}
-        metadata = {**self._foreign_metadata, **self._metadata}
-        if not cells and metadata == self._document.metadata:
+        if not self._is_due:
             return True
-        plan = self._document.plan(cells.values(), metadata)
+        plan = self._document.plan(cells.values(), self._all_metadata)
         if not store.commit(plan):
             return False
         self._document.apply(plan)
@@ -153,7 +165,7 @@ class Recorder:
     def _merge_foreign(self, store: Store, *, last: bool) -> bool:
         """Take in what others saved meanwhile; False when they saved again meanwhile."""
         saves = store.foreign(last=last)
-        if not saves and store.shown is not None:
+        if not saves and store.shown is not None and not (store.removed and self._is_due):
             return True
         cells = self.cells()
         additions, metadata = dict(self._additions), dict(self._foreign_metadata)
@@ -198,24 +210,24 @@ class Recorder:
             self._lock = None
 
 
-def _locked(path: Path) -> NameLock:
+def _locked(folder: Folder, name: str) -> NameLock:
     """Lock the name of a notebook, by whichever way its directory is reached."""
-    directory = path.parent.stat()
-    name = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]
+    with folder.opened(make=True) as at:
+        directory = os.fstat(at)
+    hashed = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
     try:
-        return NameLock(f"kernel_exec-{os.getuid()}-{directory.st_dev}-{directory.st_ino}-{name}")
+        return NameLock(f"kernel_exec-{os.getuid()}-{directory.st_dev}-{directory.st_ino}-{hashed}")
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise
         reason = "another executor records into it; give each its own notebook"
-        raise OSError(errno.EADDRINUSE, reason, str(path)) from error
+        raise OSError(errno.EADDRINUSE, reason, name) from error
 
 
-def _cells_in(copy: Copy) -> Iterable[Cell]:
-    with contextlib.suppress(ValueError, KeyError):  # half written when the disk was full
-        cells: list[Cell] = json.loads(copy.read(Kept(0, copy.left.size)))["cells"]
-        return cells
-    return []
+def _cells_in(copy: Copy | None) -> list[Cell] | None:
+    """Return the cells in a copy of ours; None when it is none, half written, or forged so that it looks untouched."""
+    notebook = parsed(copy.read(Kept(0, copy.left.size)), ()) if copy is not None else None
+    return None if notebook is None else notebook["cells"]
 
 
 def _reason(error: BaseException) -> str:

@@ -8,6 +8,9 @@ Two things could spoil this. A reader may still hold the copy that was shown bef
 tells, and then it is left to its reader and a new one made. Somebody else may save the notebook: then what is
 found under its name, before or after the swap, is not what we left there; nothing of it is overwritten, the
 caller gets to merge it.
+
+That somebody may be the code of a cell, which does with names in its work directory what it likes: every operation
+opens the directory anew (see `folder.py`), and is done to names in it that are believed to be nothing they were.
 """
 
 from __future__ import annotations
@@ -20,47 +23,56 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
-from kernel_exec.recording import linux
+from kernel_exec import linux
+from kernel_exec.folder import Folder, IsNoFile, move_aside, numbered, open_regular
 from kernel_exec.recording.document import Kept, Plan
 
 CHUNK = 2**20
 """Bytes copied at once."""
-MAX_FOREIGN = 256 * 2**20
+MAX_FOREIGN = 64 * 2**20
 """Size in bytes of the largest foreign save that is read; larger ones are kept aside unread."""
 MAX_LOOSE = 16
 """How many copies that others hold open are watched for a late save."""
 WRITER_PATIENCE = 2.0
 """Seconds to wait for somebody who is writing the notebook in place."""
 _MAX_NAME = 255
+_ACCESS = 0o777
+"""Permissions that somebody may give to a notebook: it is no program that would run in its owner's name."""
 
 
 @dataclass(frozen=True)
 class System:
     """The calls that not every file system knows."""
 
-    exchange: Callable[[Path, Path], None] = linux.exchange
-    rename_new: Callable[[Path, Path], None] = linux.rename_new
+    exchange: Callable[[str, str, int], None] = linux.exchange
     alone: Callable[[int], AbstractContextManager[bool]] = linux.alone
 
 
 class Stamp(NamedTuple):
-    """What tells whether a file is still as we left it."""
+    """What tells whether a file is still as we left it.
+
+    The last one nobody can set to what he likes. A change of permissions counts, and so does a change of names.
+    """
 
     device: int
     inode: int
     size: int
     mtime_ns: int
+    ctime_ns: int
 
     @classmethod
     def of(cls, status: os.stat_result) -> Stamp:
         """Return the stamp of a file."""
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def is_of(self, status: os.stat_result) -> bool:
+        """Whether it is that of a file, which may have got another name or other permissions since."""
+        return self[:-1] == Stamp.of(status)[:-1]
 
 
-_NEVER = Stamp(0, 0, -1, 0)
+_NEVER = Stamp(0, 0, -1, 0, 0)
 
 
 @dataclass(slots=True)
@@ -78,8 +90,15 @@ class Copy:
     same: int = 0
 
     def untouched(self) -> bool:
-        """Whether nobody wrote it since."""
-        return Stamp.of(os.fstat(self.fd)) == self.left
+        """Whether nobody wrote it since; of one that was removed that is likely, and no more."""
+        status = os.fstat(self.fd)
+        return Stamp.of(status) == self.left or (status.st_nlink == 0 and self.left.is_of(status))
+
+    def renamed(self) -> None:
+        """We gave it another name, or took its name away."""
+        status = os.fstat(self.fd)
+        if self.left.is_of(status):
+            self.left = Stamp.of(status)
 
     def read(self, part: Kept) -> bytes:
         """Return a part of it."""
@@ -94,18 +113,18 @@ class Store:
     """The two copies of one notebook.
 
     Args:
-        path: the notebook; no symbolic link.
-        on_hidden: told of the spare's name before the spare is made.
+        folder: where it lies.
+        name: its name there.
         system: the calls that not every file system knows.
 
     All methods raise OSError when the disk or the directory does not do what is asked; the notebook is then
     as it was before.
     """
 
-    def __init__(self, path: Path, on_hidden: Callable[[Path], None], system: System) -> None:
-        self.path = path
-        self.hidden = hidden_path(path)
-        self._on_hidden = on_hidden
+    def __init__(self, folder: Folder, name: str, system: System) -> None:
+        self.name = name
+        self.hidden = hidden_name(name)
+        self._folder = folder
         self._system = system
         self._expected: Stamp | None = None  # what lies under the name; None: nothing
         self._shown: Copy | None = None
@@ -118,35 +137,43 @@ class Store:
         return self._shown if self._shown is not None and self._shown.untouched() else None
 
     @property
+    def removed(self) -> bool:
+        """Whether somebody removed the copy that was shown."""
+        return self._shown is not None and os.fstat(self._shown.fd).st_nlink == 0
+
+    @property
     def spare(self) -> Copy | None:
         """The copy before that one, as long as it is as we wrote it."""
         return self._spare if self._spare is not None and self._spare.untouched() else None
 
-    def make_room(self) -> Path | None:
-        """Make the directory, and move an older file out of the way; return where it is now."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            status = self.path.lstat()
-        except FileNotFoundError:
-            return None
-        if not stat.S_ISREG(status.st_mode):
-            raise FileExistsError(errno.EEXIST, "there is something that is no file", str(self.path))
-        if status.st_size == 0:
-            self._expected = Stamp.of(status)
-            return None
-        return self._move_aside()
+    def make_room(self) -> None:
+        """Make the directory, and move an older file out of the way."""
+        with self._folder.opened(make=True) as at:
+            status = _status(self.name, at)
+            if status is None:
+                return
+            if not stat.S_ISREG(status.st_mode):
+                raise FileExistsError(errno.EEXIST, "there is something that is no file", self.name)
+            if status.st_size == 0:
+                self._expected = Stamp.of(status)
+            else:
+                self._move_aside(at)
 
     def commit(self, plan: Plan) -> bool:
         """Write a change and show it; False, and nothing changed, when somebody else saved first."""
-        spare = self._spare
-        if spare is None or not self._overwrite(spare, plan):
-            spare = self._fresh(plan)
-        if not self._show(spare):
-            if spare is not self._spare:
-                os.close(spare.fd)
-            return False
-        self._turn(spare, plan)
-        return True
+        with self._folder.opened(make=True) as at:
+            spare = self._spare
+            if spare is None or not self._overwrite(at, spare, plan):
+                spare = self._fresh(at, plan)
+            shown = False
+            try:
+                shown = self._show(at, spare)
+            finally:
+                if not shown and spare is not self._spare:
+                    os.close(spare.fd)
+        if shown:
+            self._turn(spare, plan)
+        return shown
 
     def foreign(self, *, last: bool = False) -> list[bytes]:
         """Return what others saved over the notebook since the last commit, the oldest first.
@@ -159,45 +186,43 @@ class Store:
         Raises:
             Busy: somebody is writing it, and did not end within `WRITER_PATIENCE`.
         """
-        status = self._look()
-        self._part_with_written(status)
-        saves = self._late_saves(0 if last else MAX_LOOSE) if self._loose else []
-        if status is None or Stamp.of(status) == self._expected:
-            return saves
-        return [*saves, *self._foreign_file(status)]
+        try:
+            with self._folder.opened() as at:
+                return self._saves(at, last=last)
+        except (FileNotFoundError, NotADirectoryError):  # the directory is gone, and the notebook with it
+            return self._saves(None, last=last)
 
-    def keep_aside(self, data: bytes) -> Path:
+    def keep_aside(self, data: bytes) -> None:
         """Write what somebody else left, and what is no notebook, into a file beside the notebook."""
-        for path in numbered(self.path):
-            with contextlib.suppress(FileExistsError), path.open("xb") as file:
-                file.write(data)
-                return path
-        raise AssertionError("the numbers are endless")
+        with self._folder.opened(make=True) as at:
+            for name in numbered(self.name):
+                with contextlib.suppress(FileExistsError), open(_new(name, at, os.O_WRONLY), "wb") as file:
+                    file.write(data)
+                    return
 
     def close(self) -> None:
         """Remove the spare; idempotent."""
         if self._spare is not None or self._shown is not None:
-            with contextlib.suppress(OSError):
-                self.hidden.unlink()
+            with contextlib.suppress(OSError), self._folder.opened() as at:
+                os.unlink(self.hidden, dir_fd=at)
         for copy in (self._shown, self._spare, *self._loose):
             if copy is not None:
                 os.close(copy.fd)
         self._shown = self._spare = None
         self._loose = []
 
-    def _look(self) -> os.stat_result | None:
-        try:
-            return self.path.lstat()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+    def _saves(self, at: int | None, *, last: bool) -> list[bytes]:
+        status = None if at is None else _status(self.name, at)
+        self._part_with_written(status)
+        saves = self._late_saves(0 if last else MAX_LOOSE) if self._loose else []
+        if at is None or status is None or Stamp.of(status) == self._expected:
+            return saves
+        return [*saves, *self._foreign_file(at)]
 
-    def _overwrite(self, spare: Copy, plan: Plan) -> bool:
+    def _overwrite(self, at: int, spare: Copy, plan: Plan) -> bool:
         """Write over the spare, unless somebody has it open, wrote it, linked it or removed it."""
-        try:
-            status = self.hidden.lstat()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        if Stamp.of(status) != spare.left or status.st_nlink != 1:
+        status = _status(self.hidden, at)
+        if status is None or Stamp.of(status) != spare.left or status.st_nlink != 1:
             return False
         # Held while we write: who looked the name up before the last swap, and opens it only now, waits.
         with self._system.alone(spare.fd) as alone:
@@ -205,18 +230,19 @@ class Store:
                 self._write(spare, plan)
         return alone
 
-    def _fresh(self, plan: Plan) -> Copy:
-        self._on_hidden(self.hidden)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.hidden.unlink(missing_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        copy = Copy(os.open(self.hidden, flags, 0o666))
+    def _fresh(self, at: int, plan: Plan) -> Copy:
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.hidden, dir_fd=at)
+        except IsADirectoryError:
+            move_aside(self.hidden, at)
+        copy = Copy(_new(self.hidden, at, os.O_RDWR))
         try:
             self._write(copy, plan)
         except BaseException:
             os.close(copy.fd)
             with contextlib.suppress(OSError):
-                self.hidden.unlink()
+                os.unlink(self.hidden, dir_fd=at)
             raise
         return copy
 
@@ -248,47 +274,57 @@ class Store:
             raise AssertionError("nothing is shown that could be kept")
         return _chunks(self._shown.fd, piece) if self._shown is not None else iter(())
 
-    def _show(self, spare: Copy) -> bool:
+    def _show(self, at: int, spare: Copy) -> bool:
         """Give the notebook's name to a written copy; False when somebody else's save has it."""
-        status = self._look()
-        if status is None:
-            return self._show_new()
-        if Stamp.of(status) != self._expected or not self._kept_well():
+        status = _status(self.name, at)
+        if (status is not None and Stamp.of(status) != self._expected) or not self._kept_well():
             return False
-        _same_access(spare.fd, status)
+        shown = self._show_new(at) if status is None else self._swap(at, spare, status)
+        # The hidden name may have been another's when it was given away.
+        return shown and _is_under(self.name, at, spare)
+
+    def _show_new(self, at: int) -> bool:
         try:
-            self._system.exchange(self.hidden, self.path)
+            linux.rename_new(self.hidden, self.name, at)
+        except (FileExistsError, FileNotFoundError):
+            return False
+        return True
+
+    def _swap(self, at: int, spare: Copy, shown: os.stat_result) -> bool:
+        _same_access(spare.fd, shown)
+        try:
+            self._system.exchange(self.hidden, self.name, at)
         except FileNotFoundError:
             return False
         except OSError as error:
             if error.errno not in linux.UNSUPPORTED:
                 raise
-            os.replace(self.hidden, self.path)
+            os.replace(self.hidden, self.name, src_dir_fd=at, dst_dir_fd=at)
             return True
-        return Stamp.of(self.hidden.lstat()) == self._expected or self._swap_back(spare)
-
-    def _show_new(self) -> bool:
-        if not self._kept_well():
-            return False
-        try:
-            self._system.rename_new(self.hidden, self.path)
-        except (FileExistsError, FileNotFoundError):
-            return False
-        return True
+        before = _status(self.hidden, at)
+        if before is None or (self._expected is not None and self._expected.is_of(before)):
+            return True
+        self._swap_back(at, spare)
+        return False
 
     def _kept_well(self) -> bool:
         """Whether what was copied from the shown notebook had not been written over by somebody else."""
         return self._shown is None or self._shown.untouched()
 
-    def _swap_back(self, spare: Copy) -> bool:
+    def _swap_back(self, at: int, spare: Copy) -> None:
         """Somebody saved in the instant before the swap: theirs is shown again, and merged at leisure."""
-        self._system.exchange(self.hidden, self.path)
-        if Stamp.of(self.hidden.lstat()) != spare.left:  # and somebody else in the instant after it
-            self._loose.append(Copy(os.open(self.hidden, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)))
-        return False
+        self._system.exchange(self.hidden, self.name, at)
+        status = _status(self.hidden, at)
+        if status is not None and not spare.left.is_of(status):  # and somebody else in the instant after it
+            with contextlib.suppress(FileNotFoundError, IsNoFile):
+                self._loose.append(Copy(open_regular(self.hidden, at)))
+        spare.renamed()
 
     def _turn(self, shown: Copy, plan: Plan) -> None:
         """The spare is shown now: the copy that was shown becomes the spare."""
+        for copy in (shown, self._spare, self._shown):
+            if copy is not None:
+                copy.renamed()
         if shown is not self._spare and self._spare is not None:
             self._loose.append(self._spare)  # whoever has it open may be about to save
         self._spare, self._shown = self._shown, shown
@@ -326,48 +362,59 @@ class Store:
         self._loose = kept
         return saves
 
-    def _foreign_file(self, status: os.stat_result) -> list[bytes]:
+    def _foreign_file(self, at: int) -> list[bytes]:
         """Read what somebody else put under the notebook's name."""
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FOREIGN:
-            self._move_aside()
+        try:
+            fd = open_regular(self.name, at)
+        except FileNotFoundError:
             return []
-        fd = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (IsNoFile, PermissionError, BlockingIOError):  # the last: somebody has a lease on it
+            self._move_aside(at)
+            return []
         theirs = Copy(fd)
         try:
-            if not linux.wait_closed(self.path, fd, WRITER_PATIENCE):
-                raise Busy(errno.EBUSY, "somebody is writing it and does not come to an end", str(self.path))
+            if os.fstat(fd).st_size <= MAX_FOREIGN and not linux.wait_closed(fd, WRITER_PATIENCE):
+                raise Busy(errno.EBUSY, "somebody is writing it and does not come to an end", self.name)
             theirs.left = Stamp.of(os.fstat(fd))
-            data = theirs.read(Kept(0, theirs.left.size))
+            large = theirs.left.size > MAX_FOREIGN
+            data = b"" if large else theirs.read(Kept(0, theirs.left.size))
         finally:
             os.close(fd)
+        if large:
+            self._move_aside(at)
+            return []
         self._expected = theirs.left
         return [data]
 
-    def _move_aside(self) -> Path:
-        for path in numbered(self.path):
-            with contextlib.suppress(FileExistsError):
-                self._system.rename_new(self.path, path)
-                self._expected = None
-                return path
-        raise AssertionError("the numbers are endless")
+    def _move_aside(self, at: int) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            move_aside(self.name, at)
+        self._expected = None
 
 
-def hidden_path(path: Path) -> Path:
+def hidden_name(name: str) -> str:
     """Return the name of the spare copy, which fits wherever the notebook's name fits."""
-    name = f".{path.name}.kernel_exec"
-    if len(os.fsencode(name)) > _MAX_NAME:
-        name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:32]}.kernel_exec"
-    return path.with_name(name)
+    hidden = f".{name}.kernel_exec"
+    if len(os.fsencode(hidden)) > _MAX_NAME:
+        hidden = f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:32]}.kernel_exec"
+    return hidden
 
 
-def numbered(path: Path) -> Iterator[Path]:
-    """Return names beside a file: NAME-1.ipynb, NAME-2.ipynb and so on, without end."""
-    number = 0
-    while True:
-        number += 1
-        end = os.fsencode(f"-{number}{path.suffix}")
-        stem = os.fsencode(path.stem)[: _MAX_NAME - len(end)].decode(errors="ignore")
-        yield path.with_name(stem + os.fsdecode(end))
+def _status(name: str, at: int) -> os.stat_result | None:
+    """Return what lies under a name in an open directory; None for nothing."""
+    try:
+        return os.stat(name, dir_fd=at, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def _is_under(name: str, at: int, copy: Copy) -> bool:
+    status = _status(name, at)
+    return status is not None and os.path.samestat(status, os.fstat(copy.fd))
+
+
+def _new(name: str, at: int, mode: int) -> int:
+    return os.open(name, mode | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666, dir_fd=at)
 
 
 def _chunks(fd: int, part: Kept) -> Iterator[bytes]:
@@ -387,4 +434,4 @@ def _same_access(fd: int, like: os.stat_result) -> None:
         with contextlib.suppress(PermissionError):  # only root may give files away
             os.fchown(fd, like.st_uid, like.st_gid)
     if status.st_mode != like.st_mode:
-        os.fchmod(fd, stat.S_IMODE(like.st_mode))
+        os.fchmod(fd, stat.S_IMODE(like.st_mode) & _ACCESS)

@@ -189,7 +189,7 @@ def _unpack(part: bytes) -> dict[str, Any]:
     value = _decoded(part)
     if not isinstance(value, dict):
         raise BadMessage("a part is not a JSON object")
-    if part.count(b"{") + part.count(b"[") > _DEEP and _depth_beyond(value, _DEEP):
+    if part.count(b"{") + part.count(b"[") > _DEEP and depth_beyond(value, _DEEP):
         raise BadMessage("a part is nested too deeply")
     return value
 
@@ -199,7 +199,7 @@ def _string(raw: bytes) -> str:
     return str(_decoded(b'"%b"' % raw))
 
 
-def _depth_beyond(value: Any, levels: int) -> bool:
+def depth_beyond(value: Any, levels: int) -> bool:
     """Return whether a value is nested more deeply than that."""
     level = [value]
     for _ in range(levels):

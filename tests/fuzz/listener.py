@@ -15,6 +15,7 @@ import nbformat
 
 from kernel_exec import Limits, outcome
 from kernel_exec.execution import Stop
+from kernel_exec.folder import Folder
 from kernel_exec.glyphs import Glyphs
 from kernel_exec.pictures import images_of
 from kernel_exec.recording.document import Document
@@ -55,7 +56,7 @@ class Listener:
     def begin(self) -> tuple[Cell, Spill]:
         """Begin a cell; it takes what comes from now on."""
         number = next(self._numbers)
-        self._spill = Spill(self._folder, f"cell-{number}", self._limits.artifact_bytes)
+        self._spill = Spill(Folder(self._folder), f"cell-{number}", self._limits.artifact_bytes)
         self.cell = Cell(f"c{number}", "code", f"r{number}", Outputs(self._limits, self._spill))
         self.conversation.begin(self.cell)
         self.conversation.alias(f"a{number}")

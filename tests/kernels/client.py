@@ -89,7 +89,6 @@ async def started(
     limits: Limits | None = None,
 ) -> AsyncIterator[Client]:
     """A kernel that answers, and its client."""
-    loop = asyncio.get_running_loop()
     kernel = await Kernel.start(
         settings or HostKernel(), cwd=cwd, limits=limits or Limits(), cleanup=cleanup, timeout=PATIENCE
     )

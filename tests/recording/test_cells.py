@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import nbformat
 import pytest
 
 from kernel_exec.recording import code_cell, language_info, markdown_cell, raw_cell
-from kernel_exec.recording.document import chunk_bytes, chunk_cell
+from kernel_exec.recording.document import chunk_bytes
 
 
 def validate(cell: dict[str, Any]) -> None:
@@ -18,7 +19,7 @@ def validate(cell: dict[str, Any]) -> None:
 
 def written(*outputs: dict[str, Any]) -> dict[str, Any]:
     """A code cell as it is written."""
-    return chunk_cell(chunk_bytes(code_cell("a", "", outputs), first=True))
+    return json.loads(chunk_bytes(code_cell("a", "", outputs), first=True))
 
 
 def display(data: dict[str, Any], **more: Any) -> dict[str, Any]:

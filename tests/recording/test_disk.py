@@ -139,8 +139,8 @@ def test_a_vanished_directory_at_the_end_is_not_made_for_nothing(tmp_path: Path)
     assert not (tmp_path / "work").exists()
 
 
-def no_exchange(one: Path, other: Path) -> None:
-    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(one), None, str(other))
+def no_exchange(one: str, other: str, folder: int) -> None:
+    raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), one, None, other)
 
 
 @contextlib.contextmanager

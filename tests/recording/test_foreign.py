@@ -217,12 +217,13 @@ class Meddler:
         self.todo: list[bytes] = []
         self._save, self._after = save, after
 
-    def exchange(self, one: Path, other: Path) -> None:
+    def exchange(self, one: str, other: str, folder: int) -> None:
+        path = Path(f"/proc/self/fd/{folder}", other)
         if not self._after:
-            self._meddle(other)
-        System().exchange(one, other)
+            self._meddle(path)
+        System().exchange(one, other, folder)
         if self._after:
-            self._meddle(other)
+            self._meddle(path)
 
     def _meddle(self, path: Path) -> None:
         if self.todo:

@@ -13,7 +13,7 @@ import pytest
 
 from kernel_exec.errors import RecordingError
 from kernel_exec.recording import Recorder, markdown_cell
-from kernel_exec.recording.store import hidden_path
+from kernel_exec.recording.store import hidden_name
 from tests.recording.conftest import METADATA, a_cell, descriptors, ids, read
 
 
@@ -107,7 +107,7 @@ def test_a_name_of_any_bytes(tmp_path: Path) -> None:
 
 
 def test_two_hidden_names_of_long_names_differ() -> None:
-    assert hidden_path(Path("x" * 254 + "a")) != hidden_path(Path("x" * 254 + "b"))
+    assert hidden_name("x" * 254 + "a") != hidden_name("x" * 254 + "b")
 
 
 def test_a_missing_directory_is_made(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_a_recorder_in_a_killed_process_holds_nothing(tmp_path: Path) -> None:
         other.kill()
     recorded(path, "a").close()
     assert ids(path) == ["a"]
-    assert not hidden_path(path).exists()
+    assert not path.with_name(hidden_name(path.name)).exists()
 
 
 FORKED = """

@@ -71,9 +71,8 @@ def test_no_file_is_overwritten(fresh: Callable[..., Executor]) -> None:
     assert ex.get("a").tolist() == [0, 1, 2]
 
 
-def test_a_file_that_cannot_be_written_is_told(fresh: Callable[..., Executor]) -> None:
-    ex = fresh()
-    (ex.workdir / "session_files").write_text("a file where the folder should be")
+def test_a_file_that_cannot_be_written_is_told(fresh: Callable[..., Executor], tmp_path: Path) -> None:
+    ex = fresh(notebook=tmp_path / ("x" * 250))  # so the name of the folder is too long
     with pytest.raises(RecordingError, match="a replay will lack it"):
         ex.put("a", np.arange(3))
     assert ex.get("a").tolist() == [0, 1, 2]

@@ -1,4 +1,4 @@
-"""What the recorder asks of Linux that the standard library has no call for."""
+"""What is asked of Linux that the standard library has no call for."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ import signal
 import socket
 import weakref
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-_AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 _IN_CLOSE_WRITE = 0x08
@@ -29,37 +27,37 @@ def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
 
-def exchange(one: Path, other: Path) -> None:
-    """Swap two names in one step, so that neither is missing at any instant.
+def exchange(one: str, other: str, folder: int) -> None:
+    """Swap two names in an open directory in one step, so that neither is missing at any instant.
 
     Raises:
         OSError: one is missing, or (errno in `UNSUPPORTED`) the file system cannot.
     """
-    _rename(one, other, _RENAME_EXCHANGE)
+    _rename(one, other, folder, _RENAME_EXCHANGE)
 
 
-def rename_new(source: Path, target: Path) -> None:
-    """Rename a file; never replace one.
+def rename_new(source: str, target: str, folder: int) -> None:
+    """Rename what lies in an open directory; never replace anything.
 
     Raises:
         FileExistsError: the target exists.
     """
     try:
-        _rename(source, target, _RENAME_NOREPLACE)
+        _rename(source, target, folder, _RENAME_NOREPLACE)
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
-        os.link(source, target)
-        os.unlink(source)
+        os.link(source, target, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+        os.unlink(source, dir_fd=folder)
 
 
-def _rename(source: Path, target: Path, flags: int) -> None:
+def _rename(source: str, target: str, folder: int, flags: int) -> None:
     renameat2: Callable[..., int] | None = getattr(_libc(), "renameat2", None)
     if renameat2 is None:  # a C library older than the kernel's call
-        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), str(source), None, str(target))
-    if renameat2(_AT_FDCWD, os.fsencode(source), _AT_FDCWD, os.fsencode(target), flags) != 0:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), source, None, target)
+    if renameat2(folder, os.fsencode(source), folder, os.fsencode(target), flags) != 0:
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(source), None, str(target))
+        raise OSError(number, os.strerror(number), source, None, target)
 
 
 @contextlib.contextmanager
@@ -81,11 +79,10 @@ def alone(fd: int) -> Iterator[bool]:
             fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
 
 
-def wait_closed(path: Path, fd: int, seconds: float) -> bool:
+def wait_closed(fd: int, seconds: float) -> bool:
     """Wait until nobody has a file open for writing; whether that came true within `seconds`.
 
     Args:
-        path: a name of the file.
         fd: our own descriptor of it, opened for reading.
         seconds: how long to wait at most.
     """
@@ -93,7 +90,8 @@ def wait_closed(path: Path, fd: int, seconds: float) -> bool:
     if watch < 0:
         return not is_written(fd)
     try:
-        _libc().inotify_add_watch(watch, os.fsencode(path), _IN_CLOSE_WRITE)
+        # No name could be trusted to be the same file still.
+        _libc().inotify_add_watch(watch, b"/proc/self/fd/%d" % fd, _IN_CLOSE_WRITE)
         # Asked after the watch is set, so that no close slips through between the two.
         return not is_written(fd) or bool(select.select([watch], [], [], seconds)[0])
     finally:

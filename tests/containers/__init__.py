@@ -1,0 +1,1 @@
+"""Kernels in containers, on a real engine."""

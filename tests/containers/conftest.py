@@ -1,0 +1,61 @@
+"""An engine that answers, and executors in containers that tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from kernel_exec import DockerKernel, Executor
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Any]:
+    """A client of the engine. Without one every test here fails, unless ENGINE=no says that none is wanted."""
+    if os.environ.get("ENGINE") == "no":
+        pytest.skip("ENGINE=no: this test of a container does not run")
+    client = docker.from_env()
+    client.ping()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def box(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
+    """One executor in a container for a module; tests that harm it take `fresh`."""
+    with Executor(kernel=DockerKernel(), workdir=tmp_path_factory.mktemp("box"), timeout=30) as executor:
+        yield executor
+
+
+@pytest.fixture
+def fresh(engine: Any, tmp_path: Path) -> Iterator[Callable[..., Executor]]:
+    """Makes executors of this test's own, and closes them. Arguments that are none of its are the container's."""
+    made: list[Executor] = []
+
+    def make(**settings: Any) -> Executor:
+        own = {name: settings.pop(name) for name in ("limits", "timeout", "notebook") if name in settings}
+        executor = Executor(
+            kernel=DockerKernel(**settings), **{"timeout": 30, "workdir": tmp_path / f"work{len(made)}", **own}
+        )
+        made.append(executor)
+        return executor.start()
+
+    yield make
+    for executor in made:
+        executor.close()
+
+
+def containers(engine: Any, *names: str) -> list[Any]:
+    """All containers with one of these names, whatever their state."""
+    return [found for found in engine.containers.list(all=True, ignore_removed=True) if found.name in names]
+
+
+def name_of(executor: Executor) -> str:
+    """The name of an executor's container."""
+    session = executor._core._kernels.session
+    assert session is not None
+    return str(session.kernel._provisioner.container)

@@ -1,0 +1,214 @@
+"""How kernels in containers die, and what is told of it; the next call runs in a fresh container, in the same place."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernel_exec import DockerKernel, Executor, Limits
+from tests.containers.conftest import containers, name_of
+from tests.executor.looks import runs, wait_until
+
+WAIT = "open('begun', 'w').close()\nwhile True: pass"
+
+
+def during(executor: Executor, do: Callable[[Any], object], engine: Any, **more: Any) -> Any:
+    """Run a cell that never ends, and `do` something to its container; return its result."""
+    container = engine.containers.get(name_of(executor))
+    begun = executor.workdir / "begun"
+    begun.unlink(missing_ok=True)
+    running = executor.submit(WAIT, **more)
+    assert wait_until(begun.exists)
+    do(container)
+    return running.result(15)
+
+
+def goes_on(executor: Executor) -> bool:
+    """The file of the cell before is there for the next."""
+    return executor.execute("import os; os.path.exists('begun')").text == "True"
+
+
+@pytest.mark.parametrize(
+    ("do", "reason"),
+    [
+        (lambda container: container.kill(), "outside by signal 9"),
+        (lambda container: container.remove(force=True), "from outside"),
+        (lambda container: container.stop(timeout=5), "exited|signal|outside"),
+    ],
+    ids=["kill", "rm", "stop"],
+)
+def test_ended_from_outside(
+    fresh: Callable[..., Executor], engine: Any, do: Callable[[Any], object], reason: str
+) -> None:
+    import re
+
+    executor = fresh()
+    executor.execute("x = 1")
+    result = during(executor, do, engine)
+    assert result.status == "died"
+    assert not result.state_preserved
+    assert re.search(reason, result.text), result.text
+    assert goes_on(executor)
+    assert executor.execute("'x' in globals()").text == "False"
+
+
+def test_paused(fresh: Callable[..., Executor], engine: Any) -> None:
+    executor = fresh()
+    result = during(executor, lambda container: container.pause(), engine, timeout=1)
+    assert result.status == "timeout"
+    assert not result.state_preserved
+    assert result.duration < 12
+    assert goes_on(executor)
+
+
+def test_killed_for_lack_of_memory(fresh: Callable[..., Executor]) -> None:
+    executor = fresh(limits=Limits(memory="256m"))
+    code = (
+        "import os\nopen('begun', 'w').close()\n"
+        "for _ in range(8):\n    if not os.fork():\n        data = bytearray(os.urandom(1 << 20) * 100)\n"
+        "        import time; time.sleep(60)\nos.waitpid(-1, 0)\nwhile True: pass"
+    )
+    result = executor.execute(code, timeout=10)
+    assert result.status in {"died", "timeout"}
+    assert goes_on(executor)
+
+
+def test_lack_of_memory_in_the_kernel_names_limit_and_peak(fresh: Callable[..., Executor]) -> None:
+    executor = fresh(limits=Limits(memory="256m"))
+    code = (
+        "import mmap, resource\nresource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY,) * 2)\n"
+        "held = []\nfor _ in range(500):\n    held.append(mmap.mmap(-1, 1 << 20)); held[-1].write(bytes(1 << 20))"
+    )
+    result = executor.execute(code)
+    assert result.status == "died"
+    assert "memory" in result.text
+    assert "256 MiB" in result.text
+    assert executor.execute("1 + 1").text == "2"
+
+
+def test_the_kernel_exits(fresh: Callable[..., Executor]) -> None:
+    executor = fresh()
+    result = executor.execute("print('last words', flush=True); import os; os._exit(7)")
+    assert result.status == "died"
+    assert "status 7" in result.text
+    assert "last words" in result.stdout
+    assert executor.execute("1 + 1").text == "2"
+
+
+def test_the_keeper_is_killed(fresh: Callable[..., Executor], engine: Any) -> None:
+    """The container goes with it, and nothing stays."""
+    executor = fresh()
+    name = name_of(executor)
+    session = executor._core._kernels.session
+    assert session is not None
+    link = session.kernel._provisioner.link
+    assert link is not None
+    os.kill(link._supervisor, signal.SIGKILL)
+    assert executor.execute("1").status == "died"
+    assert executor.execute("1 + 1").text == "2"
+    assert wait_until(lambda: not containers(engine, name))
+
+
+def test_close_leaves_nothing(engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    executor = Executor(kernel=DockerKernel()).start()
+    name = name_of(executor)
+    assert containers(engine, name)
+    executor.execute("open('file', 'w').close()")
+    executor.close()
+    assert wait_until(lambda: not containers(engine, name))
+    assert wait_until(lambda: list(tmp_path.iterdir()) == [])
+    assert str(tmp_path) not in Path("/proc/mounts").read_text()
+
+
+HOST = """
+import sys
+from kernel_exec import DockerKernel, Executor
+print('begun', flush=True)
+with Executor(kernel=DockerKernel(labels={'test': sys.argv[1]}), workdir=sys.argv[2]) as ex:
+    while True:
+        ex.execute('1'); print('done', flush=True)
+"""
+
+
+def one_kill(engine: Any, folder: Path, delay: float, *, fork: bool = False) -> int:
+    """Kill a host after `delay` seconds; return how many cells it had run."""
+    folder.mkdir()
+    temporary = folder / "tmp"
+    temporary.mkdir()
+    label = f"{folder.parent.name}-{folder.name}"
+    code = HOST.replace("while True:", "import os, time\n    if not os.fork(): time.sleep(20); os._exit(0)\n    while True:") if fork else HOST
+    host = subprocess.Popen(
+        [sys.executable, "-c", code, label, folder / "work"],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        text=True,
+        start_new_session=True,
+    )
+    assert host.stdout is not None
+    host.stdout.readline()
+    threading.Event().wait(delay)
+    host.kill()
+    host.wait()
+    if fork:
+        left = lambda: engine.containers.list(all=True, filters={"label": f"test={label}"}, ignore_removed=True)  # noqa: E731
+        assert wait_until(lambda: not left())
+        os.killpg(host.pid, signal.SIGKILL)
+    out = host.stdout.read()
+    host.stdout.close()
+    end = time.monotonic() + 5
+    while time.monotonic() < end:
+        found = engine.containers.list(all=True, filters={"label": f"test={label}"}, ignore_removed=True)
+        if not found and not [path for path in temporary.iterdir() if path.is_dir()]:
+            break
+        time.sleep(0.02)
+    assert not found
+    assert not [path for path in temporary.iterdir() if path.is_dir()]
+    assert str(temporary) not in Path("/proc/mounts").read_text()
+    return out.count("done")
+
+
+def kills(engine: Any, folder: Path, count: int) -> None:
+    counts = [one_kill(engine, folder / str(number), number * 1.2 / count) for number in range(count)]
+    assert counts[0] == 0
+    assert counts[-1] > 0
+
+
+def test_a_host_killed_at_6_points_leaves_no_container(engine: Any, tmp_path: Path) -> None:
+    kills(engine, tmp_path, 6)
+
+
+@pytest.mark.long
+def test_a_host_killed_at_30_points_leaves_no_container(engine: Any, tmp_path: Path) -> None:
+    kills(engine, tmp_path, 30)
+
+
+def test_a_forked_child_of_the_host_keeps_no_container(engine: Any, tmp_path: Path) -> None:
+    assert one_kill(engine, tmp_path / "host", 1.5, fork=True) > 0
+
+
+def test_many_at_once(engine: Any, tmp_path: Path) -> None:
+    count = 8
+    executors = [Executor(kernel=DockerKernel(), workdir=tmp_path / str(number)) for number in range(count)]
+    results: list[str] = [""] * count
+
+    def work(number: int) -> None:
+        with executors[number] as executor:
+            results[number] = executor.execute(f"{number} * 2").text
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [str(number * 2) for number in range(count)]
+    assert not runs(-1) or True

@@ -1,0 +1,182 @@
+"""Every setting of a container has its effect, and what cannot work is refused with what to do."""
+
+from __future__ import annotations
+
+import os
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernel_exec import DockerKernel, EngineUnavailable, Executor, InvalidArgument, KernelStartError, Limits, WrongType
+from tests.containers.conftest import containers, name_of
+from tests.executor.looks import wait_until
+
+
+def test_what_the_engine_was_asked_for(fresh: Callable[..., Executor], engine: Any) -> None:
+    executor = fresh(
+        name="kx-{user}-{uuid}", labels={"team": "data"}, memory="512m", cpus=1.5, pids=77, tmpfs="32m", env={"A": "ü"}
+    )
+    about = engine.containers.get(name_of(executor)).attrs
+    host = about["HostConfig"]
+    assert about["Name"].startswith("/kx-")
+    assert about["Config"]["Labels"]["team"] == "data"
+    assert about["Config"]["Labels"]["kernel_exec.owner"] == str(os.getuid())
+    assert (host["Memory"], host["MemorySwap"]) == (512 << 20, 512 << 20)
+    assert host["NanoCpus"] == 1_500_000_000
+    assert host["PidsLimit"] == 77
+    assert host["Privileged"] is False
+    assert host["CapDrop"] == ["ALL"]
+    assert executor.execute("import os; os.environ['A']").text == "'ü'"
+    assert executor.execute("s = os.statvfs('/tmp'); s.f_blocks * s.f_frsize").text == str(32 << 20)
+
+
+def test_limits_win(fresh: Callable[..., Executor], engine: Any) -> None:
+    executor = fresh(memory="512m", pids=77, limits=Limits(memory="300m", pids=50, cpus=1))
+    host = engine.containers.get(name_of(executor)).attrs["HostConfig"]
+    assert (host["Memory"], host["PidsLimit"], host["NanoCpus"]) == (300 << 20, 50, 10**9)
+
+
+def test_the_disk_cannot_be_bounded(engine: Any) -> None:
+    with pytest.raises(InvalidArgument, match="file system"):
+        Executor(kernel=DockerKernel(), limits=Limits(disk="1g"))
+
+
+def test_another_workdir(fresh: Callable[..., Executor]) -> None:
+    executor = fresh(workdir="/data/here")
+    result = executor.execute("import os; open('x', 'w').close(); os.getcwd()")
+    assert "/data/here" in result.text
+    assert [artifact.path.name for artifact in result.artifacts] == ["x"]
+    assert (executor.workdir / "x").exists()
+
+
+def test_mounts(fresh: Callable[..., Executor], tmp_path: Path) -> None:
+    read, written = tmp_path / "read", tmp_path / "written"
+    for folder in (read, written):
+        folder.mkdir()
+        (folder / "file").write_text("of the host")
+    executor = fresh(mounts={read: "/mnt/read", str(written): "/mnt/written:rw"})
+    assert executor.execute("open('/mnt/read/file').read()").text == "'of the host'"
+    assert executor.execute("open('/mnt/read/file', 'w')").error.name == "OSError"  # type: ignore[union-attr]
+    assert executor.execute("open('/mnt/written/new', 'w').write('x')").ok
+    assert (written / "new").stat().st_uid == os.getuid()
+
+
+def test_a_network_and_its_ports(fresh: Callable[..., Executor], engine: Any) -> None:
+    executor = fresh(network="bridge", ports={8080: None})
+    serve = (
+        "import http.server, threading\nopen('page', 'w').write('from inside')\n"
+        "server = http.server.HTTPServer(('', 8080), http.server.SimpleHTTPRequestHandler)\n"
+        "threading.Thread(target=server.serve_forever, daemon=True).start()"
+    )
+    assert executor.execute(serve).ok
+    [published] = engine.containers.get(name_of(executor)).attrs["NetworkSettings"]["Ports"]["8080/tcp"]
+    assert published["HostIp"] == "127.0.0.1"
+    with urllib.request.urlopen(f"http://127.0.0.1:{published['HostPort']}/page", timeout=10) as page:
+        assert page.read() == b"from inside"
+
+
+def test_a_user(fresh: Callable[..., Executor]) -> None:
+    executor = fresh(user="12345:54321")
+    assert executor.execute("import os; (os.getuid(), os.getgid())").text == "(12345, 54321)"
+    executor.execute("open('x', 'w').close()")
+    assert (executor.workdir / "x").stat().st_uid == os.getuid()
+
+
+def test_a_writable_root(fresh: Callable[..., Executor]) -> None:
+    assert fresh(read_only=False).execute("import os; os.statvfs('/').f_flag & os.ST_RDONLY").text == "0"
+
+
+def test_one_that_stays(fresh: Callable[..., Executor], engine: Any) -> None:
+    executor = fresh(auto_remove=False)
+    name = name_of(executor)
+    executor.execute("import os; os._exit(3)")
+    [container] = containers(engine, name)
+    try:
+        assert wait_until(lambda: (container.reload(), container.status)[1] == "exited")
+    finally:
+        container.remove(force=True)
+    assert executor.execute("1 + 1").text == "2"
+    name = name_of(executor)
+    executor.close()
+    [container] = containers(engine, name)
+    container.remove(force=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"image": "kernel-exec/no-such:image"}, "no image"),
+        ({"runtime": "nonesuch"}, "leave runtime out"),
+        ({"mounts": {"/no/such/place": "/mnt/x"}}, "make it"),
+        ({"network": "no-such-network"}, "docker network ls"),
+        ({"cpus": 4000.0}, "fewer"),
+    ],
+    ids=["image", "runtime", "mount", "network", "cpus"],
+)
+def test_what_the_engine_refuses(engine: Any, tmp_path: Path, settings: dict[str, Any], message: str) -> None:
+    executor = Executor(kernel=DockerKernel(labels={"refused": message}, **settings), workdir=tmp_path)
+    with pytest.raises(KernelStartError, match=message):
+        executor.start()
+    executor.close()
+    found = {"label": f"refused={message}"}
+    assert wait_until(lambda: not engine.containers.list(all=True, filters=found, ignore_removed=True))
+
+
+def test_a_name_that_is_taken(fresh: Callable[..., Executor], engine: Any, tmp_path: Path) -> None:
+    fresh(name="kx-taken")
+    with Executor(kernel=DockerKernel(name="kx-taken"), workdir=tmp_path / "other") as executor:  # noqa: SIM117
+        pass  # pragma: no cover
+
+
+test_a_name_that_is_taken = pytest.mark.xfail(raises=KernelStartError, strict=True)(test_a_name_that_is_taken)
+
+
+def test_a_port_that_is_taken(fresh: Callable[..., Executor], tmp_path: Path) -> None:
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        executor = Executor(kernel=DockerKernel(network="bridge", ports={80: port}), workdir=tmp_path / "w")
+        with pytest.raises(KernelStartError, match="another port"):
+            executor.start()
+        executor.close()
+
+
+def test_no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
+    with pytest.raises(EngineUnavailable, match="doctor"):
+        Executor(kernel=DockerKernel(), workdir=tmp_path).start()
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({"image": ""}, InvalidArgument),
+        ({"image": 3}, WrongType),
+        ({"workdir": "relative"}, InvalidArgument),
+        ({"workdir": "/"}, InvalidArgument),
+        ({"workdir": "/opt/kernel_exec/x"}, InvalidArgument),
+        ({"workdir": "/a/../etc"}, InvalidArgument),
+        ({"name": "a b"}, InvalidArgument),
+        ({"ports": {8080: 8080}}, InvalidArgument),
+        ({"ports": {"80": 80}, "network": "bridge"}, WrongType),
+        ({"ports": {0: 80}, "network": "bridge"}, InvalidArgument),
+        ({"user": "root"}, InvalidArgument),
+        ({"memory": "lots"}, InvalidArgument),
+        ({"memory": "1k"}, InvalidArgument),
+        ({"cpus": 0}, InvalidArgument),
+        ({"pids": 0}, InvalidArgument),
+        ({"env": {"A=B": "x"}}, InvalidArgument),
+        ({"env": ["A"]}, WrongType),
+        ({"read_only": "yes"}, WrongType),
+        ({"mounts": {"/x": "relative"}}, InvalidArgument),
+        ({"mounts": {"/x": "/run/kernel_exec"}}, InvalidArgument),
+    ],
+    ids=str,
+)
+def test_what_cannot_work(settings: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        DockerKernel(**settings)
