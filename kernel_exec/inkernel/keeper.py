@@ -8,7 +8,8 @@ Run as `python -I -S start.py keeper HOST_PID PARENT_DIRECTORY...`. Beside the c
 which it passes on:
 
     from the host: {"container": {"name", "engine": path of its socket, "keep": whether it stays when it has ended}}
-                   before it is created, {"attach": null} before it is started,
+                   before it is created, {"created": id}, {"attach": null} before it is started, {"discard": null} when it
+                   cannot be created or started,
                    {"mount": {"source", "uid", "gid"}}, {"unmount": null}
     to the host:   {"attached": true} or {"error": text}, {"mounted": path or null}
                    {"exited": ..., "container": what the engine says of its state} when it ended without a word
@@ -35,6 +36,9 @@ CREATING = 3.0
 """Seconds in which a container may still come into being when the host is gone that asked for it."""
 LINE_LIMIT = 1 << 20
 
+SESSION_LABEL = "kernel_exec.session"
+"""The label that holds the name of the runtime directory."""
+
 _HEADER = struct.Struct(">BxxxI")
 _FROM_BOX = frozenset({"started", "signalled", "memory", "outgrown", "exited", "error", "usage", "terminated"})
 """What the container may tell the host. Its code is not trusted."""
@@ -49,7 +53,7 @@ class Keeper(Lease):
         self._engine = ""
         self._name = ""
         self._keep = False
-        self._attached = False
+        self._created = False
         self._running = False
         self._box: socket.socket | None = None
         self._frames = b""
@@ -72,7 +76,7 @@ class Keeper(Lease):
     def end(self) -> None:
         """Have the container removed, if it is still there."""
         self._mounts.remove()
-        if self._name and not self._attached:
+        if self._name and not self._created:
             self._remove()
         elif self._box is not None:
             self._force() if self._keep else self._remove()
@@ -91,9 +95,23 @@ class Keeper(Lease):
             self._pass_on(name, value)
 
     def do_container(self, what: dict[str, Any]) -> None:
-        """Hold the lease of a container that does not exist yet."""
+        """Hold the lease of a container that does not exist yet; the one before has had its end."""
+        if self._box is not None:
+            self._remove()
+            self._lose_box()
         self._name, self._engine, self._keep = what["name"], what["engine"], what["keep"]
-        self._attached = False
+        self._created = False
+
+    def do_created(self, number: str) -> None:
+        """It exists, by this number: its name may be another's."""
+        self._name, self._created = number, True
+
+    def do_discard(self, _: object) -> None:
+        """The engine has refused to create it, or to start it: what is there of it goes."""
+        if self._created:
+            self._remove()
+        self._lose_box()
+        self._name = ""
 
     def do_attach(self, _: object) -> None:
         """Take the descriptors of the container's first process, before it runs."""
@@ -115,7 +133,7 @@ class Keeper(Lease):
             tell({"error": f"the container cannot be attached to: {error.strerror or error}"})
             return
         box.settimeout(None)
-        self._box, self._attached = box, True
+        self._box = box
         self._lines, self._said = Lines(LINE_LIMIT), b""
         self.loop.watch(box.fileno(), self._read_box)
         tell({"attached": True})
@@ -243,11 +261,22 @@ class Keeper(Lease):
     def _remove(self) -> None:
         """Have the container removed. One that is being created is waited for."""
         until = time.monotonic() + CREATING
-        while True:
-            status, _ = self._ask("DELETE", f"/containers/{self._name}?force=1&v=1")
-            if status != 404 or self._attached or time.monotonic() > until:
-                return
-            time.sleep(0.05)  # it has no event: the connection on which the host asked for it is gone
+        while not self._created and time.monotonic() < until:
+            if self._is_ours():
+                self._created = True
+            else:
+                time.sleep(0.05)  # it has no event: the connection on which the host asked for it is gone
+        if self._created:
+            self._ask("DELETE", f"/containers/{self._name}?force=1&v=1")
+
+    def _is_ours(self) -> bool:
+        """Whether the container of that name is the one that the host asked for, and not another's before it."""
+        status, answer = self._ask("GET", f"/containers/{self._name}/json")
+        try:
+            labels = json.loads(answer)["Config"]["Labels"] if status == 200 else {}
+        except (ValueError, KeyError):
+            return False
+        return bool(labels.get(SESSION_LABEL) == os.path.basename(self.directory))
 
     def _connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)

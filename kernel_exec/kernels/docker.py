@@ -218,6 +218,9 @@ class DockerProvisioner(SupervisedProvisioner):
             await self._create()
             await self.link.attach()
             await self._ask("POST", f"/containers/{self.container}/start")
+        except EngineError:
+            self.link.send({"discard": None})
+            raise
         finally:
             self.link.send({"unmount": None})
         memory = self._memory
@@ -290,10 +293,11 @@ class DockerProvisioner(SupervisedProvisioner):
             json.dump(info, file)
 
     async def _create(self) -> None:
-        assert self._engine is not None
+        assert self.link is not None
         query = f"name={quote(self.container)}"
         body = await self._container()
-        await self._ask("POST", f"/containers/create?{query}", body)
+        made = await self._ask("POST", f"/containers/create?{query}", body)
+        self.link.send({"created": made["Id"]})
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         assert self._engine is not None

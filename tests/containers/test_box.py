@@ -16,9 +16,9 @@ from kernel_exec import Executor, Limits
 TRY = """
 def attempt(do):
     try:
-        return "done", do()
+        return ["done", do()]
     except BaseException as error:
-        return type(error).__name__, getattr(error, "errno", None) or str(error)
+        return [type(error).__name__, getattr(error, "errno", None) or str(error)]
 """
 
 
@@ -49,20 +49,20 @@ def test_it_can_listen_and_talk_to_itself(box: Executor) -> None:
     assert box.execute(f"import socket\n{code}").text == "1"
 
 
-def test_the_host_cannot_be_seen(box: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_host_cannot_be_seen(box: Executor, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("of the host")
     secret.chmod(0o644)
     assert attempt(box, f"open({str(secret)!r}).read()")[0] == "FileNotFoundError"
-    assert attempt(box, "os.path.exists('/var/run/docker.sock') or os.path.exists('/run/docker.sock')") == ("done", False)
-    pids = box.get("pids") if box.execute("import os; pids = [int(p) for p in os.listdir('/proc') if p.isdigit()]").ok else []
-    assert len(pids) <= 3
+    for path in ("/var/run/docker.sock", "/run/docker.sock"):
+        assert attempt(box, f"os.path.exists({path!r})") == ("done", False)
+    kind, pids = attempt(box, "[int(name) for name in os.listdir('/proc') if name.isdigit()]")
+    assert kind == "done"
+    assert len(pids) <= 2
     assert os.getpid() not in pids
 
 
-def test_nothing_of_the_environment_comes_in(
-    fresh: Callable[..., Executor], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_nothing_of_the_environment_comes_in(fresh: Callable[..., Executor], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET_TOKEN", "hunter2")
     monkeypatch.setenv("PYTHONPATH", "/somewhere")
     executor = fresh()
@@ -121,16 +121,15 @@ def test_no_rights_are_held_and_none_can_be_gained(box: Executor) -> None:
     ],
 )
 def test_the_system_refuses(box: Executor, call: str) -> None:
-    kind, value = attempt(box, f"(ctypes.CDLL(None, use_errno=True).{call}, ctypes.get_errno())")
+    kind, value = attempt(box, f"[ctypes.CDLL(None, use_errno=True).{call}, ctypes.get_errno()]")
     assert kind == "AttributeError" or value[0] == -1, value
 
 
 def test_the_first_process_cannot_be_touched(box: Executor) -> None:
     for path in ("/proc/1/mem", "/proc/1/environ", "/proc/1/fd/0", "/proc/1/fd/1"):
         assert attempt(box, f"open({path!r}, 'rb')")[0] == "PermissionError", path
-    for number in (9, 19, 15):
+    for number in (9, 19):
         attempt(box, f"os.kill(1, {number})")
-        break
     assert box.execute("1 + 1").text == "2"
 
 
@@ -151,15 +150,16 @@ def test_files_belong_to_the_caller(box: Executor) -> None:
         assert not state.st_mode & 0o022
     (box.workdir / "given.txt").write_text("from the host")
     (box.workdir / "given.txt").chmod(0o600)
-    assert box.execute("open('given.txt').read()").text == "'from the host'"
+    assert attempt(box, "open('given.txt').read()") == ("done", "from the host")
 
 
 def test_processes_are_bounded(fresh: Callable[..., Executor]) -> None:
     executor = fresh(limits=Limits(pids=40))
     code = (
         "import os, time\nmade = []\nrefused = 0\n"
-        "for _ in range(200):\n    try:\n        pid = os.fork()\n    except OSError as error:\n        refused = error.errno\n"
-        "        break\n    if not pid:\n        time.sleep(20); os._exit(0)\n    made.append(pid)\n"
+        "for _ in range(200):\n    try:\n        pid = os.fork()\n    except OSError as error:\n"
+        "        refused = error.errno\n        break\n"
+        "    if not pid:\n        time.sleep(20); os._exit(0)\n    made.append(pid)\n"
         "for pid in made: os.kill(pid, 9)\nfor pid in made: os.waitpid(pid, 0)\n(refused, len(made) < 40)"
     )
     assert executor.execute(code).text == "(11, True)"
@@ -168,7 +168,8 @@ def test_processes_are_bounded(fresh: Callable[..., Executor]) -> None:
 
 def test_descriptors_are_bounded(box: Executor) -> None:
     code = (
-        "files = []\ntry:\n    while len(files) < 10000: files.append(open('/dev/null'))\nexcept OSError as error: found = error.errno\n"
+        "files = []\ntry:\n    while len(files) < 10000: files.append(open('/dev/null'))\n"
+        "except OSError as error: found = error.errno\n"
         "n = len(files); del files; (found, n <= 4096)"
     )
     assert box.execute(code).text == "(24, True)"

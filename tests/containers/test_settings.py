@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -127,16 +128,14 @@ def test_what_the_engine_refuses(engine: Any, tmp_path: Path, settings: dict[str
 
 def test_a_name_that_is_taken(fresh: Callable[..., Executor], engine: Any, tmp_path: Path) -> None:
     fresh(name="kx-taken")
-    with Executor(kernel=DockerKernel(name="kx-taken"), workdir=tmp_path / "other") as executor:  # noqa: SIM117
-        pass  # pragma: no cover
-
-
-test_a_name_that_is_taken = pytest.mark.xfail(raises=KernelStartError, strict=True)(test_a_name_that_is_taken)
+    executor = Executor(kernel=DockerKernel(name="kx-taken"), workdir=tmp_path / "other")
+    with pytest.raises(KernelStartError, match="remove that container"):
+        executor.start()
+    executor.close()
+    assert containers(engine, "kx-taken")
 
 
 def test_a_port_that_is_taken(fresh: Callable[..., Executor], tmp_path: Path) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         executor = Executor(kernel=DockerKernel(network="bridge", ports={80: port}), workdir=tmp_path / "w")
