@@ -8,8 +8,8 @@ Run as `python -I -S start.py keeper HOST_PID PARENT_DIRECTORY...`. Beside the c
 which it passes on:
 
     from the host: {"container": {"name", "engine": path of its socket, "keep": whether it stays when it has ended}}
-                   before it is created, {"created": id}, {"attach": null} before it is started, {"discard": null} when it
-                   cannot be created or started,
+                   before it is created, {"created": id}, {"attach": null} before it is started,
+                   {"discard": null} when it cannot be created or started,
                    {"mount": {"source", "uid", "gid"}}, {"unmount": null}
     to the host:   {"attached": true} or {"error": text}, {"mounted": path or null}
                    {"exited": ..., "container": what the engine says of its state} when it ended without a word
