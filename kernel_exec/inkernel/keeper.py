@@ -40,8 +40,13 @@ SESSION_LABEL = "kernel_exec.session"
 """The label that holds the name of the runtime directory."""
 
 _HEADER = struct.Struct(">BxxxI")
-_FROM_BOX = frozenset({"started", "signalled", "memory", "outgrown", "exited", "error", "usage", "terminated"})
-"""What the container may tell the host. Its code is not trusted."""
+_FROM_BOX = frozenset(
+    {
+        *("started", "signalled", "memory", "above", "outgrown", "exited", "rest", "error", "usage", "cpu", "peak"),
+        *("oom", "pids", "full", "terminated"),
+    }
+)
+"""All that may stand in what the container tells the host. Its code is not trusted."""
 
 
 class Keeper(Lease):
@@ -185,7 +190,7 @@ class Keeper(Lease):
         self._frames += chunk
         try:
             self._read_frames()
-        except ValueError:
+        except (ValueError, RecursionError):
             chunk = b""  # no lines of ours: nothing can be done with it
             self._remove()
         if not chunk:
@@ -206,7 +211,7 @@ class Keeper(Lease):
                 self._said = (self._said + data)[-REST_LIMIT:]
 
     def _happened(self, event: object) -> None:
-        if not isinstance(event, dict) or not _FROM_BOX.intersection(event):
+        if not isinstance(event, dict) or not event.keys() <= _FROM_BOX:
             return
         if "exited" in event:
             self._running, self._force_at = False, None

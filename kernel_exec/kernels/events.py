@@ -18,6 +18,8 @@ LONGEST = 2**20
 """Bytes of a line: the two rests of 64 KiB take six times that as JSON, at the most."""
 _MAX_PID = 2**22
 _MAX_BYTES = 2**63
+_MANY, _LONG = 10, 200
+"""Mount points that are told, and characters of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def _decoded(line: bytes) -> Any:
 def _about(about: Mapping[Any, Any]) -> About:
     counts = {name: about[name] for name in ("oom", "pids") if isinstance(about.get(name), int)}
     full = about.get("full")
-    places = tuple(place for place in full if isinstance(place, str)) if isinstance(full, list) else ()
+    places = tuple(place[:_LONG] for place in full[:_MANY] if isinstance(place, str)) if isinstance(full, list) else ()
     container = about.get("container")
     return About(**counts, full=places, container=container if isinstance(container, dict) else None)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from kernel_exec import Executor, KernelStartError
 from kernel_exec.kernels import events, link
+from kernel_exec.kernels.death import Usage
 from kernel_exec.kernels.events import parsed
 from tests.executor.looks import runs
 
@@ -21,6 +22,19 @@ GOOD: list[tuple[dict[str, Any], events.Event]] = [
     ({"started": 77}, events.Started(77)),
     ({"exited": 9, "rest": ["out", "err"]}, events.Exited(9, ("out", "err"))),
     ({"exited": 0x300, "rest": ["", ""]}, events.Exited(0x300, ("", ""))),
+    (
+        {"exited": 9, "rest": ["", ""], "oom": 1, "pids": 2, "full": ["/tmp", 3], "container": {"ExitCode": 9}},
+        events.Exited(9, ("", ""), events.About(1, 2, ("/tmp",), {"ExitCode": 9})),
+    ),
+    (
+        {"exited": 9, "rest": ["", ""], "oom": "1", "pids": None, "full": "/tmp", "container": []},
+        events.Exited(9, ("", "")),
+    ),
+    ({"attached": True}, events.Attached()),
+    ({"mounted": None}, events.Mounted(None)),
+    ({"mounted": "/tmp/a"}, events.Mounted(Path("/tmp/a"))),
+    ({"usage": 1, "cpu": 0.5, "peak": 7}, events.Used(1, Usage(0.5, 7))),
+    ({"usage": 1, "cpu": 0, "peak": 7}, events.Used(1, Usage(0.0, 7))),
     ({"memory": 0, "above": False}, events.Memory(0, False)),
     ({"outgrown": True}, events.Outgrown()),
     ({"signalled": 2}, events.Signalled()),
@@ -41,6 +55,11 @@ BAD: list[Any] = [
     {"exited": 0},
     *({"memory": held, "above": False} for held in (None, "1", -1, 1.5, 2**63, 10**4000)),
     {"memory": 1, "above": 1},
+    {"attached": None},
+    *({"mounted": path} for path in (3, "", "relative", "/", "/a\0b")),
+    *({"usage": 1, "cpu": cpu, "peak": 7} for cpu in (None, "1", -1, float("nan"), float("inf"), 10**400)),
+    *({"usage": 1, "cpu": 1, "peak": peak} for peak in (None, "1", -1, 1.5, 2**63)),
+    {"usage": "1", "cpu": 1, "peak": 1},
     {"outgrown": False},
     {"signalled": "2"},
     {"stopped": None},
@@ -92,18 +111,20 @@ def test_the_longest_line_is_allowed() -> None:
 
 
 LIAR = """
-import runpy, sys, json
-script = {supervisor!r}
-names = runpy.run_path(script)
-tell, told = names["_tell"], []
-def lie(event):
-    tell(event)
+import runpy, sys
+start = runpy.run_path({start!r})
+package = sys.modules["_kernel_exec"] = type(sys)("_kernel_exec")
+package.__path__ = [start["HERE"]]
+import _kernel_exec.loop as loop
+tell = loop.tell
+def lie(event, descriptor=0):
+    tell(event, descriptor)
     if {when!r} in event:
         data = {lie}
         while data:
-            data = data[names["os"].write(0, data):]
-tell.__globals__["_tell"] = lie
-names["Supervisor"](int(sys.argv[1]), sys.argv[2:]).run()
+            data = data[loop.os.write(descriptor, data):]
+loop.tell = lie
+start["main"](sys.argv[1], sys.argv[2:])
 """
 
 
@@ -112,9 +133,9 @@ def lying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str
     """Makes all supervisors of this test say something more after an event; `lie` is Python."""
 
     def lying(when: str, lie: str) -> None:
-        script = tmp_path / "supervisor.py"
-        script.write_text(LIAR.format(supervisor=str(link.SUPERVISOR), when=when, lie=lie))
-        monkeypatch.setattr(link, "SUPERVISOR", script)
+        script = tmp_path / "start.py"
+        script.write_text(LIAR.format(start=str(link.START), when=when, lie=lie))
+        monkeypatch.setattr(link, "START", script)
 
     return lying
 
