@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import json
 import os
 import shutil
@@ -35,6 +36,7 @@ CHUNKS = 2
 SWEEPS = 100
 """Rounds of killing after which processes that cannot be killed are left alone."""
 
+_MNT_DETACH = 2
 Role = Literal["supervisor", "keeper"]
 
 _unreaped: set[int] = set()
@@ -313,6 +315,7 @@ class SupervisorLink:
         # When this was cancelled: the supervisor ends by itself when the channel is closed.
         self._lost(ended=False)
         if self._killed and self.directory is not None:
+            _unmount(Path(f"{self.directory}-m"))
             shutil.rmtree(self.directory, ignore_errors=True)
 
     async def _kill_supervisor(self) -> None:
@@ -364,7 +367,7 @@ class SupervisorLink:
             if not loop.is_closed():
                 loop.remove_reader(self._channel.fileno())
         self._channel.close()
-        if not self._stopping:
+        if not self._stopping or (ended and not self.stopped):
             self._killed = True
             self._sweep()
         self.running = False
@@ -425,6 +428,18 @@ def _reap_late() -> None:
             reaped = pid
         if reaped:
             _unreaped.discard(pid)
+
+
+def _unmount(folder: Path) -> None:
+    """Take away what a keeper that was killed had mounted (`inkernel/mounts.py`). What is in it is the user's."""
+    if folder.is_dir():
+        libc = ctypes.CDLL(None)
+        for point in folder.iterdir():
+            libc.umount2(os.fsencode(point), _MNT_DETACH)
+            with contextlib.suppress(OSError):
+                point.rmdir()
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _kill_marked(directory: str) -> int:

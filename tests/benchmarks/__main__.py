@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from tests.benchmarks import report, rows
+from tests.benchmarks.row import Row
 
 OUTPUT = Path("bench-output")
 
@@ -24,7 +25,7 @@ def main() -> None:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; the rows are {', '.join(known)}")
     OUTPUT.mkdir(exist_ok=True)
     _divert_kernels(OUTPUT / "kernels.log")
-    measured: list[rows.Row] = []
+    measured: list[Row] = []
     for name in wanted:
         start = time.monotonic()
         print(f"{name} ...", end=" ", flush=True)
@@ -40,7 +41,7 @@ def _divert_kernels(log: Path) -> None:
         os.dup2(file.fileno(), 2)
 
 
-def _tell(measured: list[rows.Row]) -> None:
+def _tell(measured: list[Row]) -> None:
     (OUTPUT / "benchmarks.json").write_text(report.as_json(measured))
     report.chart(measured, OUTPUT / "benchmarks.png")
     print(f"\n{report.table(measured)}\n")

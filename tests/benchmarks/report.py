@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.rows import Row
+from tests.benchmarks.row import Row
 
 COMPARED = ("kernel-exec", "nbclient", "autogen-ext", "jupyter-client", "nbformat", "ipykernel", "pyzmq")
 _OURS, _OTHERS = "#e4703a", "#b8c4cc"

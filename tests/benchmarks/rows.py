@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -17,49 +16,11 @@ import psutil
 
 from kernel_exec import AsyncExecutor, Limits
 from kernel_exec.recording import Recorder, code_cell
-from tests.benchmarks import peers
+from tests.benchmarks import boxes, peers
 from tests.benchmarks.peers import OURS, RECORDED, Contender, Run
+from tests.benchmarks.row import ROUNDS, Row
 
-ROUNDS = 12
 Samples = dict[str, list[float]]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table.
-
-    Attributes:
-        measure: what was measured.
-        unit: of the medians.
-        medians: median of each contender; ours comes first.
-        rival: the contender that ours is compared with; None when it stands alone.
-        target: bound of the ratio ours / rival, or of ours when it stands alone.
-        at_least: True when more is better, and `target` the least that is wanted.
-        rounds: how many samples each median is of.
-    """
-
-    measure: str
-    unit: str
-    medians: dict[str, float]
-    rival: str | None
-    target: float
-    at_least: bool = False
-    rounds: int = ROUNDS
-
-    @property
-    def ours(self) -> float:
-        """Our median."""
-        return next(iter(self.medians.values()))
-
-    @property
-    def value(self) -> float:
-        """What the target bounds: the ratio, or our median when there is no rival."""
-        return self.ours / self.medians[self.rival] if self.rival else self.ours
-
-    @property
-    def met(self) -> bool:
-        """True when the target is met."""
-        return self.value >= self.target if self.at_least else self.value <= self.target
 
 
 async def idle() -> list[Row]:
@@ -229,7 +190,7 @@ async def limits() -> list[Row]:
     return [Row("warm call, limits on, nothing exceeded", "ms", medians, "limits off", 1.05)]
 
 
-ALL = (idle, first_result, warm_call, many_kernels, recording, state, much_output, many_files, limits)
+ALL = (idle, first_result, warm_call, many_kernels, recording, state, much_output, many_files, limits, boxes.containers)
 
 _FRAME = """
 import numpy as np, pandas as pd

@@ -55,6 +55,8 @@ def test_files_that_the_readme_points_to_exist() -> None:
 
 @pytest.mark.parametrize("notebook", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda path: path.stem)
 def test_notebooks_print_what_is_in_them(notebook: Path, tmp_path: Path) -> None:
+    if notebook.stem == "container" and os.environ.get("ENGINE") == "no":
+        pytest.skip("ENGINE=no: this notebook about containers does not run")
     cells = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
     with Executor(workdir=tmp_path) as executor:
         for cell in cells:
