@@ -28,7 +28,7 @@ from kernel_exec.kernels.death import Death, Usage, death_of, megabytes
 from kernel_exec.kernels.engine import Engine
 from kernel_exec.kernels.host import check_variable
 from kernel_exec.kernels.link import marker
-from kernel_exec.kernels.supervised import LAUNCHER, OPTIONS, SupervisedProvisioner, absolute
+from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner, absolute
 from kernel_exec.settings import Limits, PathLike, checked_size
 
 MIB = 2**20
@@ -198,7 +198,7 @@ class DockerProvisioner(SupervisedProvisioner):
             command += [f"{name}={value}" for name, value in OPTIONS.items()]
         self.launches_ours = True
         session = {name: given[name] for name in ("JPY_SESSION_NAME",) if name in given}
-        env = {**session, **self.extra_env, **marker(Path(RUNTIME))}
+        env = {**LEAN, **session, **self.extra_env, **marker(Path(RUNTIME))}
         return {**kwargs, "cmd": command, "env": env}
 
     async def _launch(self, command: list[str], env: dict[str, str]) -> None:

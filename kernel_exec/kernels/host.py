@@ -22,7 +22,7 @@ from kernel_exec.kernels.death import Death, Usage, megabytes
 from kernel_exec.kernels.environment import kernel_environment
 from kernel_exec.kernels.link import marker
 from kernel_exec.kernels.specs import with_launcher
-from kernel_exec.kernels.supervised import LAUNCHER, OPTIONS, SupervisedProvisioner
+from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner
 from kernel_exec.settings import Limits
 
 NEARLY = 0.75
@@ -215,4 +215,4 @@ class HostProvisioner(SupervisedProvisioner):
 
     def _lean_env(self) -> dict[str, str]:
         """Variables for libraries that reserve much more than they use, where what is reserved counts."""
-        return {} if self.limits.memory_bytes is None else {"MIMALLOC_ARENA_RESERVE": "0"}  # pyarrow: 1 GiB at once
+        return {} if self.limits.memory_bytes is None else LEAN

@@ -47,7 +47,7 @@ class SupervisorLink:
 
     Attributes:
         directory: the private runtime directory, once it is there.
-        pid: process id of the kernel, or of the last one; 0 before there was any.
+        pid: process id of the kernel, or of the last one, in a container as it is there; 0 before there was any.
         running: whether the kernel runs, as far as events have been read.
         status: wait status of the kernel when it has ended; None also when nobody saw how it ended.
         rest: what the kernel's descriptors 1 and 2 still held at its end.
@@ -61,7 +61,8 @@ class SupervisorLink:
         gone: whether the supervisor has ended.
     """
 
-    def __init__(self, pid: int, channel: socket.socket) -> None:
+    def __init__(self, role: Role, pid: int, channel: socket.socket) -> None:
+        self._role = role
         self._supervisor = pid
         self._channel = channel
         self._received = b""
@@ -105,7 +106,7 @@ class SupervisorLink:
             except OSError as error:
                 ours.close()
                 raise KernelStartError(f"no supervisor process could be started: {error.strerror}") from error
-        return cls(pid, ours)
+        return cls(role, pid, ours)
 
     async def ready(self) -> Path:
         """Wait for the runtime directory and return it.
@@ -384,8 +385,8 @@ class SupervisorLink:
 
     def _sweep(self) -> None:
         """End what a supervisor that was killed has left. Its directory is kept until `stop`: last words are in it."""
-        if self.directory is None:
-            return
+        if self.directory is None or self._role == "keeper":
+            return  # the process ids of a container are others'; it ends by itself when its keeper does
         if self.running:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)

@@ -30,6 +30,9 @@ OPTIONS = {
 }
 """Settings of IPython for kernels that no manager has started, unless the kernelspec has others."""
 
+LEAN = {"MIMALLOC_ARENA_RESERVE": "0"}  # pyarrow: 1 GiB at once
+"""Variables for libraries that reserve much more than they use, where what is reserved counts."""
+
 _PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 
 

@@ -99,8 +99,10 @@ def test_the_kernel_exits(fresh: Callable[..., Executor]) -> None:
     assert executor.execute("1 + 1").text == "2"
 
 
-def test_the_keeper_is_killed(fresh: Callable[..., Executor], engine: Any) -> None:
-    """The container goes with it, and nothing stays."""
+def test_the_keeper_is_killed(fresh: Callable[..., Executor], engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The container goes with it, nothing stays, and nobody of the host's is taken for one of its processes."""
+    signalled: list[int] = []
+    monkeypatch.setattr(os, "killpg", lambda group, _: signalled.append(group))
     executor = fresh()
     name = name_of(executor)
     session = executor._core._kernels.session
@@ -111,6 +113,7 @@ def test_the_keeper_is_killed(fresh: Callable[..., Executor], engine: Any) -> No
     assert executor.execute("1").status == "died"
     assert executor.execute("1 + 1").text == "2"
     assert wait_until(lambda: not containers(engine, name))
+    assert signalled == []
 
 
 def test_close_leaves_nothing(engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
