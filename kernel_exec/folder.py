@@ -44,7 +44,6 @@ class Folder:
     Args:
         path: where it is.
         untrusted: the directory below which no link is followed; None to follow all.
-
     """
 
     def __init__(self, path: Path, untrusted: Path | None = None) -> None:
