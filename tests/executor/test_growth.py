@@ -88,6 +88,7 @@ def test_an_endless_print_ends_at_its_deadline(any_kernel: tuple[Executor, bool]
     assert ex.execute("1").text == "1"
 
 
+@pytest.mark.long
 def test_a_consumer_that_stalls_loses_nothing(any_kernel: tuple[Executor, bool]) -> None:
     ex, _ = any_kernel
     shown: list[Any] = []

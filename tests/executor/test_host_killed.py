@@ -95,8 +95,8 @@ def kills(folder: Path, count: int, longest: float) -> None:
     assert max(answered) > 3
 
 
-def test_killed_at_8_points(tmp_path: Path) -> None:
-    kills(tmp_path, 8, 4.0)
+def test_killed_at_4_points(tmp_path: Path) -> None:
+    kills(tmp_path, 4, 4.0)
 
 
 @pytest.mark.long

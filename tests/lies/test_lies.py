@@ -156,6 +156,7 @@ def test_a_cell_that_never_ends_ends_at_its_deadline(liar: HostKernel, tmp_path:
         assert ex.execute("honest").text == "said honest"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("lie", [*REFUSED, "endless_displays", "endless_questions"])
 def test_no_lie_makes_this_process_grow(ex: Executor, lie: str) -> None:
     ex.execute("honest")
