@@ -96,7 +96,7 @@ def kills(folder: Path, count: int, longest: float) -> None:
 
 
 def test_killed_at_4_points(tmp_path: Path) -> None:
-    kills(tmp_path, 4, 4.0)
+    kills(tmp_path, 4, 8.0)
 
 
 @pytest.mark.long
