@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 
-from kernel_exec.cli.arguments import INTERRUPTED, Arguments, ConsoleArguments, DoctorArguments, parse
+from kernel_exec.cli.arguments import INTERRUPTED, Arguments, ConsoleArguments, DoctorArguments, GcArguments, parse
 from kernel_exec.cli.streams import OutputLost, lose_streams, mend_streams
 
 
@@ -33,6 +33,10 @@ def _perform(options: Arguments) -> int:
             from kernel_exec.cli.doctor import doctor
 
             return doctor(options)
+        case GcArguments():
+            from kernel_exec.cli.gc import gc
+
+            return gc(options)
         case ConsoleArguments():
             from kernel_exec.cli.console import console
 

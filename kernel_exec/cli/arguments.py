@@ -45,6 +45,11 @@ Say what works on this machine, and what to do where something does not. The exi
 started and used, and {CANNOT} when not.
 """
 
+_GC = f"""\
+Remove the containers of this user whose process is gone, which only an engine that had crashed leaves. The exit status
+is {OK}, and {CANNOT} when no engine answers.
+"""
+
 _RUN = """\
 Run the cells of FILE in one live kernel and record them as a notebook. Output is shown as it comes; the run stops at
 the first cell that fails, unless the cell is tagged `raises-exception`. What an older notebook of that name held is
@@ -109,7 +114,22 @@ class DoctorArguments:
     json: bool
 
 
-Arguments = RunArguments | ConsoleArguments | DoctorArguments
+@dataclass(frozen=True, slots=True)
+class GcArguments:
+    """What `kernel-exec gc` was asked for.
+
+    Attributes:
+        json: print one JSON document instead of lines.
+        dry_run: only tell.
+        all: those as well that were asked to stay.
+    """
+
+    json: bool
+    dry_run: bool
+    all: bool
+
+
+Arguments = RunArguments | ConsoleArguments | DoctorArguments | GcArguments
 
 
 def parse(arguments: Sequence[str] | None) -> Arguments:
@@ -168,6 +188,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     doctor.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
     doctor.set_defaults(make=lambda options: DoctorArguments(options.json))
+    gc = commands.add_parser("gc", help="remove containers whose owner is gone", description=_GC, allow_abbrev=False)
+    gc.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
+    gc.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
+    gc.add_argument("--all", action="store_true", help="those as well that were asked to stay when they had ended")
+    gc.set_defaults(make=lambda options: GcArguments(options.json, options.dry_run, options.all))
     return parser
 
 

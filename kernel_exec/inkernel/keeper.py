@@ -17,6 +17,7 @@ which it passes on:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -26,7 +27,7 @@ from typing import Any
 
 from .below import REST_LIMIT, STREAMS, open_fifo
 from .lease import Lease
-from .loop import Lines, tell
+from .loop import CHANNEL, Lines, tell
 from .mounts import Mounts
 
 PATIENCE = 1.0
@@ -75,21 +76,22 @@ class Keeper(Lease):
             self._force()
 
     def busy(self) -> bool:
-        """Return whether the container may be there."""
-        return self._box is not None
+        """Return whether there is a kernel."""
+        return self._running
 
     def end(self) -> None:
-        """Have the container removed, if it is still there."""
+        """End the kernel, with its container; one whose kernel has ended is on its way out, and nobody waits for it."""
         self._mounts.remove()
-        if self._name and not self._created:
-            self._remove()
-        elif self._box is not None:
-            self._force() if self._keep else self._remove()
-        self._lose_box()
+        if self._running:
+            self._force()
 
     def after(self) -> None:
-        """The container has ended; make sure that the engine forgets it."""
-        if self._name and not self._keep:
+        """Make sure that the container ends, and that the engine forgets it unless it is to stay."""
+        os.close(CHANNEL)
+        if self._name and self._keep and self._created:
+            self._await_end()
+            self._ask("POST", f"/containers/{self._name}/kill")
+        elif self._name:
             self._remove()
 
     def dispatch(self, name: str, value: Any) -> None:
@@ -242,6 +244,14 @@ class Keeper(Lease):
                 rest.append("")
         rest[1] += self._said.decode("utf-8", "replace")
         return rest
+
+    def _await_end(self) -> None:
+        """Let the container end by itself, when it is about to: its exit status is worth keeping."""
+        if self._box is not None:
+            self._box.settimeout(PATIENCE)
+            with contextlib.suppress(OSError):
+                while self._box.recv(1 << 16):
+                    pass
 
     def _force(self) -> None:
         """End a container that does not obey: it hangs, or is paused."""

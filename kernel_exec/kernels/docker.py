@@ -27,6 +27,7 @@ from kernel_exec.errors import EngineError, EngineUnavailable, InvalidArgument, 
 from kernel_exec.kernels.death import Death, Usage, death_of, megabytes
 from kernel_exec.kernels.engine import Engine
 from kernel_exec.kernels.host import check_variable
+from kernel_exec.kernels.leftovers import labels
 from kernel_exec.kernels.link import marker
 from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner, absolute
 from kernel_exec.settings import Limits, PathLike, checked_size
@@ -340,11 +341,7 @@ class DockerProvisioner(SupervisedProvisioner):
                 mounts.append(await self._mount(Path(path), place, (uid, gid) if mapped else None))
             else:
                 mounts.append(_bind(Path(path), place, read_only=True))
-        ours = {
-            "kernel_exec.owner": str(os.getuid()),
-            "kernel_exec.host": f"{os.getpid()}",
-            "kernel_exec.session": self.link.directory.name,
-        }
+        ours = labels(self.link.directory.name, kept=not settings.auto_remove)
         return {
             "Image": self._image["Id"],
             "Entrypoint": ["python3", "-I", "-S", str(CODE / "start.py"), "box", str(RUNTIME)],

@@ -372,11 +372,10 @@ class SupervisorLink:
             self._killed = True
             self._sweep()
         self.running = False
+        _unreaped.add(self._supervisor)
         if ended:
-            with contextlib.suppress(ChildProcessError):  # the host reaps all its children itself
-                os.waitpid(self._supervisor, 0)
-        else:
-            _unreaped.add(self._supervisor)
+            # A keeper closes the channel before the engine has forgotten its container: nobody waits for that.
+            _reap(self._supervisor, os.WNOHANG if self._role == "keeper" else 0)
 
     def _unwatch(self, loop: asyncio.AbstractEventLoop) -> None:
         del self._watches[loop]
@@ -423,12 +422,16 @@ def _spawn_supervisor(role: Role, channel: int) -> int:
 def _reap_late() -> None:
     """Reap the supervisors that have ended since they were abandoned."""
     for pid in tuple(_unreaped):
-        try:
-            reaped, _ = os.waitpid(pid, os.WNOHANG)
-        except ChildProcessError:  # the host reaps all its children itself
-            reaped = pid
-        if reaped:
-            _unreaped.discard(pid)
+        _reap(pid, os.WNOHANG)
+
+
+def _reap(pid: int, options: int) -> None:
+    try:
+        reaped, _ = os.waitpid(pid, options)
+    except ChildProcessError:  # the host reaps all its children itself
+        reaped = pid
+    if reaped:
+        _unreaped.discard(pid)
 
 
 def _unmount(folder: Path) -> None:
