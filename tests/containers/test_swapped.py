@@ -98,7 +98,12 @@ def test_lies_are_ignored(fresh: Fresh, outside: Path, lying: Callable[[str], No
 
 
 @pytest.mark.parametrize(
-    "lie", ["b'{\\n'", "b'[' * 100_000 + b'\\n'", "b'x' * 2 ** 22"], ids=["broken", "deep", "long"]
+    "lie",
+    [
+        pytest.param("b'{\\n'", id="broken"),
+        pytest.param("b'[' * 100_000 + b'\\n'", id="deep"),
+        pytest.param("b'x' * 2 ** 22", id="long", marks=pytest.mark.long),
+    ],
 )
 def test_a_container_that_says_what_is_no_event_is_ended(fresh: Fresh, lying: Callable[[str], None], lie: str) -> None:
     lying(f"data = {lie}\n        while data: data = data[os.write(OUT, data):]")

@@ -133,6 +133,7 @@ def test_inline_styles_and_defaults(with_font: Executor) -> None:
     assert len(result.images) == 2
 
 
+@pytest.mark.long
 def test_what_needs_no_such_font_is_drawn_as_before(with_font: Executor, without_font: Executor) -> None:
     code = """
     for kind in ("png", "svg", "pdf", "eps"):

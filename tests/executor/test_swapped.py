@@ -249,6 +249,7 @@ BOMBS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
 def test_a_save_that_would_take_all_memory_or_time(fresh: Fresh, bomb: str) -> None:
     ex = fresh()

@@ -76,6 +76,7 @@ def test_what_is_refused_is_told_once_and_counted(ex: Executor, lie: str) -> Non
     assert_valid(ex)
 
 
+@pytest.mark.long
 def test_endless_displays_are_cut_and_told(ex: Executor) -> None:
     result = ex.execute("endless_displays")
     assert result.truncated

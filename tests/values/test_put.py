@@ -176,6 +176,7 @@ async def cancelled_put(ex: AsyncExecutor, after: float) -> None:
         await putting
 
 
+@pytest.mark.long
 def test_a_cancelled_put_is_set_and_recorded_or_neither(tmp_path: Path) -> None:
     async def attempts() -> list[int]:
         seen = []
