@@ -7,13 +7,11 @@ container (`inkernel/box.py`) starts and ends it.
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import re
 import secrets
 import signal
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
@@ -24,6 +22,7 @@ from urllib.parse import quote
 from jupyter_client.kernelspec import KernelSpec
 
 from kernel_exec.errors import EngineError, EngineUnavailable, InvalidArgument, KernelStartError, WrongType
+from kernel_exec.kernels.container import CODE, GET_IMAGE, RUNTIME, bind, container_name, create_request, explained
 from kernel_exec.kernels.death import Death, Usage, death_of, megabytes
 from kernel_exec.kernels.engine import Engine
 from kernel_exec.kernels.host import check_variable
@@ -32,11 +31,6 @@ from kernel_exec.kernels.link import marker
 from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner, absolute
 from kernel_exec.settings import Limits, PathLike, checked_size
 
-MIB = 2**20
-RUNTIME = PurePosixPath("/run/kernel_exec")
-"""Where the runtime directory is inside."""
-CODE = PurePosixPath("/opt/kernel_exec")
-"""Where the code is that runs there."""
 STARTING = 30.0
 """Seconds that the engine may take to make or start a container."""
 USERS = range(2_000_000_000, 2_100_000_000)
@@ -85,12 +79,12 @@ class DockerKernel:
     ports: Mapping[int, int | None] = field(default_factory=dict)
     mounts: Mapping[PathLike, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
-    memory: int | str = 2048 * MIB
+    memory: int | str = 2048 * 2**20
     cpus: float = float(min(2, os.cpu_count() or 1))
     pids: int = 256
     user: str | None = None
     read_only: bool = True
-    tmpfs: int | str = 256 * MIB
+    tmpfs: int | str = 256 * 2**20
     runtime: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -176,7 +170,7 @@ class DockerProvisioner(SupervisedProvisioner):
         except EngineError as error:
             if error.status != 404:
                 raise
-            raise KernelStartError(f"the engine has no image {name!r}") from error
+            raise KernelStartError(f"the engine has no image {name!r}: {GET_IMAGE}") from error
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Make the runtime directory and decide command and connection.
@@ -296,7 +290,7 @@ class DockerProvisioner(SupervisedProvisioner):
     async def _create(self) -> None:
         assert self.link is not None
         query = f"name={quote(self.container)}"
-        body = await self._container()
+        body = await self._request()
         made = await self._ask("POST", f"/containers/create?{query}", body)
         self.link.send({"created": made["Id"]})
 
@@ -307,32 +301,22 @@ class DockerProvisioner(SupervisedProvisioner):
         except EngineUnavailable:
             raise
         except EngineError as error:
-            raise self._explained(error) from error
+            raise explained(error) from error
 
-    def _explained(self, error: EngineError) -> KernelStartError:
-        """Say what to do about what the engine refuses."""
-        text = str(error)
-        for part, advice in _ADVICE:
-            if part in text:
-                return EngineError(f"the container could not be started: {text}: {advice}", error.status)
-        return EngineError(f"the container could not be started: {text}", error.status)
-
-    async def _container(self) -> dict[str, Any]:
-        """What the engine is asked to make. https://docs.docker.com/reference/api/engine/ (ContainerCreate)"""
+    async def _request(self) -> dict[str, Any]:
+        """What the engine is asked to make."""
         assert self.link is not None
         assert self.link.directory is not None
         settings = self.settings
         uid, gid = self._user()
         mapped = os.getuid() == 0
-        cpus = self.limits.cpus or settings.cpus
-        isolated = settings.network == "none"
         mounts = [
             await self._mount(self.link.directory, RUNTIME, (uid, gid) if mapped else None),
             await self._mount(Path(self._cwd), settings.workdir, (uid, gid) if mapped else None),
-            _bind(LAUNCHER.parent, CODE, read_only=True),
+            bind(LAUNCHER.parent, CODE, read_only=True),
         ]
-        if isolated:
-            mounts.append(_bind(LAUNCHER.parent / "hosts", "/etc/hosts", read_only=True))
+        if settings.network == "none":
+            mounts.append(bind(LAUNCHER.parent / "hosts", "/etc/hosts", read_only=True))
         for source, target in settings.mounts.items():
             writable = target.endswith(":rw")
             path = absolute(source)
@@ -340,60 +324,30 @@ class DockerProvisioner(SupervisedProvisioner):
             if writable:
                 mounts.append(await self._mount(Path(path), place, (uid, gid) if mapped else None))
             else:
-                mounts.append(_bind(Path(path), place, read_only=True))
-        ours = labels(self.link.directory.name, kept=not settings.auto_remove)
-        return {
-            "Image": self._image["Id"],
-            "Entrypoint": ["python3", "-I", "-S", str(CODE / "start.py"), "box", str(RUNTIME)],
-            "Cmd": [],
-            "User": f"{uid}:{gid}",
-            "WorkingDir": settings.workdir,
-            "Env": [f"{name}={value}" for name, value in {**_environment(), **settings.env}.items()],
-            "Labels": {**settings.labels, **ours},
-            "OpenStdin": True,
-            "StdinOnce": True,
-            "AttachStdin": True,
-            "AttachStdout": True,
-            "AttachStderr": True,
-            "NetworkDisabled": isolated,
-            "ExposedPorts": {f"{port}/tcp": {} for port in settings.ports},
-            "HostConfig": {
-                "NetworkMode": settings.network,
-                "PortBindings": {
-                    f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(published or "")}]
-                    for port, published in settings.ports.items()
-                },
-                "AutoRemove": settings.auto_remove,
-                "ReadonlyRootfs": settings.read_only,
-                "CapDrop": ["ALL"],
-                "SecurityOpt": ["no-new-privileges"],
-                "PidsLimit": self._pids,
-                "Memory": self._memory,
-                "MemorySwap": self._memory,
-                "NanoCpus": int(cpus * 1e9),
-                "Tmpfs": {"/tmp": f"size={settings.tmpfs},nr_inodes=65536,mode=1777,nosuid,nodev"},  # noqa: S108
-                "LogConfig": {"Type": "none"},
-                "Ulimits": [
-                    {"Name": "nofile", "Soft": 1024, "Hard": 4096},
-                    {"Name": "core", "Soft": 0, "Hard": 0},
-                ],
-                "Mounts": mounts,
-                "Runtime": settings.runtime or "",
-            },
-        }
+                mounts.append(bind(Path(path), place, read_only=True))
+        return create_request(
+            settings,
+            self._image["Id"],
+            user=f"{uid}:{gid}",
+            memory=self._memory,
+            cpus=self.limits.cpus or settings.cpus,
+            pids=self._pids,
+            mounts=mounts,
+            labels=labels(self.link.directory.name, kept=not settings.auto_remove),
+        )
 
     async def _mount(self, source: Path, target: str | PurePosixPath, user: tuple[int, int] | None) -> dict[str, Any]:
         """A mount that the kernel may write to; for root's own files one that shows them as the user's inside."""
         assert self.link is not None
         if user is None:
-            return _bind(source, target, read_only=False)
+            return bind(source, target, read_only=False)
         mounted = await self.link.mount(source, user)
         if mounted is None:
             raise KernelStartError(
                 f"{source} cannot be shared with a container: its file system does not support mounts with other "
                 f"owners, which root needs for that; name another place, or work as an ordinary user"
             )
-        return _bind(mounted, target, read_only=False)
+        return bind(mounted, target, read_only=False)
 
     def _user(self) -> tuple[int, int]:
         """Number of user and group inside."""
@@ -405,56 +359,6 @@ class DockerProvisioner(SupervisedProvisioner):
             return os.getuid(), os.getgid()
         number = USERS.start + secrets.randbelow(len(USERS))
         return number, number
-
-
-_ADVICE = (
-    ("port is already allocated", "name another port of the host, or None for any"),
-    ("address already in use", "name another port of the host, or None for any"),
-    ("bind source path does not exist", "make it, or take it out of mounts"),
-    ("Unknown runtime", "install it and name it in the engine's configuration, or leave runtime out"),
-    ("unknown or invalid runtime name", "install it and name it in the engine's configuration, or leave runtime out"),
-    ("is already in use by container", "leave '{uuid}' in the name, or remove that container"),
-    ("network", "`docker network ls` shows which there are"),
-    ("executable file not found", "the image has no python3: name one that has Python 3.10 or later"),
-    ("Range of CPUs", "ask for fewer"),
-    ("No such image", "`kernel-exec image bootstrap` makes one"),
-)
-"""What engines say, and what to do about it."""
-
-
-def container_name(template: str) -> str:
-    """Return a name for a container, with `{user}` and `{uuid}` filled in."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user without a name
-        user = str(os.getuid())
-    user = re.sub(r"[^a-zA-Z0-9_.-]", "-", user)
-    return template.replace("{user}", user).replace("{uuid}", uuid.uuid4().hex[:12])
-
-
-def _environment() -> dict[str, str]:
-    """Variables that Python and its libraries need where there is no home and no entry in /etc/passwd."""
-    home = "/tmp"  # noqa: S108 - of the container, and in memory
-    return {
-        "HOME": home,
-        "USER": "kernel",
-        "LOGNAME": "kernel",
-        "LANG": "C.UTF-8",
-        "PYTHONUTF8": "1",
-        "IPYTHONDIR": f"{home}/.ipython",
-        "MPLCONFIGDIR": f"{home}/.matplotlib",
-    }
-
-
-def _bind(source: Path, target: str | PurePosixPath, *, read_only: bool) -> dict[str, Any]:
-    options = {"Propagation": "rprivate"}
-    return {
-        "Type": "bind",
-        "Source": str(source),
-        "Target": str(target),
-        "ReadOnly": read_only,
-        "BindOptions": options,
-    }
 
 
 def _check_text(name: str, value: object) -> None:

@@ -1,0 +1,147 @@
+"""What the engine is asked for, and what it says when it refuses. Pure.
+
+https://docs.docker.com/reference/api/engine/ (ContainerCreate)
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from kernel_exec.errors import EngineError
+
+if TYPE_CHECKING:
+    from kernel_exec.kernels.docker import DockerKernel
+
+RUNTIME = PurePosixPath("/run/kernel_exec")
+"""Where the runtime directory is inside."""
+CODE = PurePosixPath("/opt/kernel_exec")
+"""Where the code is that runs there."""
+
+GET_IMAGE = "`docker pull` gets one from a registry, `make engine` makes the default one"
+
+_ADVICE = (
+    ("port is already allocated", "name another port of the host, or None for any"),
+    ("address already in use", "name another port of the host, or None for any"),
+    ("bind source path does not exist", "make it, or take it out of mounts"),
+    ("Unknown runtime", "install it and name it in the engine's configuration, or leave runtime out"),
+    ("unknown or invalid runtime name", "install it and name it in the engine's configuration, or leave runtime out"),
+    ("is already in use by container", "leave '{uuid}' in the name, or remove that container"),
+    ("network", "`docker network ls` shows which there are"),
+    ("executable file not found", "the image has no python3: name one that has Python 3.10 or later"),
+    ("Range of CPUs", "ask for fewer"),
+    ("No such image", GET_IMAGE),
+)
+"""What engines say, and what to do about it."""
+
+
+def create_request(
+    settings: DockerKernel,
+    image: str,
+    *,
+    user: str,
+    memory: int,
+    cpus: float,
+    pids: int,
+    mounts: Sequence[Mapping[str, Any]],
+    labels: Mapping[str, str],
+) -> dict[str, Any]:
+    """Return the request for a container in which nothing is allowed that the settings do not say.
+
+    Args:
+        settings: what kind of container.
+        image: its id.
+        user: "UID:GID" inside.
+        memory: bytes, swap included.
+        cpus: processors.
+        pids: processes and threads.
+        mounts: made by `bind`.
+        labels: ours.
+    """
+    return {
+        "Image": image,
+        "Entrypoint": ["python3", "-I", "-S", str(CODE / "start.py"), "box", str(RUNTIME)],
+        "Cmd": [],
+        "User": user,
+        "WorkingDir": settings.workdir,
+        "Env": [f"{name}={value}" for name, value in {**_environment(), **settings.env}.items()],
+        "Labels": {**settings.labels, **labels},
+        "OpenStdin": True,
+        "StdinOnce": True,
+        "AttachStdin": True,
+        "AttachStdout": True,
+        "AttachStderr": True,
+        "NetworkDisabled": settings.network == "none",
+        "ExposedPorts": {f"{port}/tcp": {} for port in settings.ports},
+        "HostConfig": {
+            "NetworkMode": settings.network,
+            "PortBindings": {
+                f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(published or "")}]
+                for port, published in settings.ports.items()
+            },
+            "AutoRemove": settings.auto_remove,
+            "ReadonlyRootfs": settings.read_only,
+            "CapDrop": ["ALL"],
+            "SecurityOpt": ["no-new-privileges"],
+            "PidsLimit": pids,
+            "Memory": memory,
+            "MemorySwap": memory,
+            "NanoCpus": int(cpus * 1e9),
+            "Tmpfs": {"/tmp": f"size={settings.tmpfs},nr_inodes=65536,mode=1777,nosuid,nodev"},  # noqa: S108
+            "LogConfig": {"Type": "none"},
+            "Ulimits": [
+                {"Name": "nofile", "Soft": 1024, "Hard": 4096},
+                {"Name": "core", "Soft": 0, "Hard": 0},
+            ],
+            "Mounts": list(mounts),
+            "Runtime": settings.runtime or "",
+        },
+    }
+
+
+def bind(source: Path, target: str | PurePosixPath, *, read_only: bool) -> dict[str, Any]:
+    """Return the request for a mount of a file or directory of the host."""
+    options = {"Propagation": "rprivate"}
+    return {
+        "Type": "bind",
+        "Source": str(source),
+        "Target": str(target),
+        "ReadOnly": read_only,
+        "BindOptions": options,
+    }
+
+
+def container_name(template: str) -> str:
+    """Return a name for a container, with `{user}` and `{uuid}` filled in."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a user without a name
+        user = str(os.getuid())
+    user = re.sub(r"[^a-zA-Z0-9_.-]", "-", user)
+    return template.replace("{user}", user).replace("{uuid}", uuid.uuid4().hex[:12])
+
+
+def explained(error: EngineError) -> EngineError:
+    """Return the error of an engine that refuses to make or start a container, with what to do about it."""
+    text = str(error)
+    advice = next((f": {advice}" for part, advice in _ADVICE if part in text), "")
+    return EngineError(f"the container could not be started: {text}{advice}", error.status)
+
+
+def _environment() -> dict[str, str]:
+    """Variables that Python and its libraries need where there is no home and no entry in /etc/passwd."""
+    home = "/tmp"  # noqa: S108 - of the container, and in memory
+    return {
+        "HOME": home,
+        "USER": "kernel",
+        "LOGNAME": "kernel",
+        "LANG": "C.UTF-8",
+        "PYTHONUTF8": "1",
+        "IPYTHONDIR": f"{home}/.ipython",
+        "MPLCONFIGDIR": f"{home}/.matplotlib",
+    }
