@@ -270,7 +270,8 @@ class Session:
     async def _ready(self) -> None:
         ready = asyncio.ensure_future(self._channels.ready())
         try:
-            await asyncio.wait((ready, self.died), timeout=START_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+            timeout = self.kernel.deadline - asyncio.get_running_loop().time()
+            await asyncio.wait((ready, self.died), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             if self.died.done():
                 raise KernelStartError(self._start_failure(self.died.result().reason))
             if self.kernel.over_memory.done():

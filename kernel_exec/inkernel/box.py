@@ -8,7 +8,7 @@ Beside the commands and events of `supervisor.py`:
     from the keeper: {"cell": true}: a cell begins; {"usage": number}
     to the keeper:   {"usage": number, "cpu": seconds, "peak": bytes}, both since the cell began
                      {"exited": ..., "oom": processes killed for lack of memory, "pids": forks refused for their number,
-                     "full": mount points without a free byte}
+                     "full": mount points without a free byte, "terminated": the signal that asked for it, 0 for none}
 
 The kernel's code runs as the same user. It can neither signal the first process of its namespace nor look into it.
 """
@@ -49,6 +49,7 @@ class Box:
         self._began = 0.0
         self._stop_at: float | None = None
         self._launched = False
+        self._terminated = 0
         self._over = False
         self._loop.watch(CHANNEL, self._read_commands)
         self._loop.watch(self._wake, self._woken)
@@ -68,12 +69,12 @@ class Box:
 
     def _ended(self) -> dict[str, Any]:
         """What the container knows of the end of the kernel."""
-        return {**{name: counted(name) for name in _COUNTERS}, "full": _full()}
+        return {**{name: counted(name) for name in _COUNTERS}, "full": _full(), "terminated": self._terminated}
 
     def _woken(self) -> None:
         numbers = set(os.read(self._wake, 4096)) - {signal.SIGCHLD}
         for number in numbers:
-            _tell({"terminated": number})
+            self._terminated = number
             self._over = True
         self._below.reap()
 

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from abc import ABC, abstractmethod
 from typing import Any
 
 from .below import make_fifos
@@ -21,7 +22,7 @@ PATH_LIMIT = 92  # of 107 bytes for a socket; the rest is for names in the direc
 LINE_LIMIT = 1 << 30  # of what the host sends, which is believed
 
 
-class Lease:
+class Lease(ABC):
     """The base of these processes: serves the host until it asks for the end or is gone, and leaves nothing behind.
 
     A command is one JSON object a line, `{"NAME": value}`: the method `do_NAME` is called with the value.
@@ -67,23 +68,25 @@ class Lease:
 
     # For the processes that are made of this one
 
+    @abstractmethod
     def turn(self) -> None:
         """Wait for what comes next, and see to it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def busy(self) -> bool:
         """Return whether there is something to end when the host asks for the end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def end(self) -> None:
         """End what there is, at once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def after(self) -> None:
         """See to what nobody waits for any more."""
 
+    @abstractmethod
     def child_ended(self) -> None:
-        """A child has ended."""
+        """A child of this process has ended."""
 
     def dispatch(self, name: str, value: Any) -> None:
         """Carry out a command."""

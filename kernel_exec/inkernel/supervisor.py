@@ -48,6 +48,9 @@ class Supervisor(Lease):
         """Kill the kernel and all that it started."""
         self._below.kill()
 
+    def after(self) -> None:
+        """Nothing is left by now."""
+
     def child_ended(self) -> None:
         """The kernel, or one of its orphans, has ended."""
         self._below.reap()

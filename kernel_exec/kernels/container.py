@@ -32,7 +32,7 @@ _ADVICE = (
     ("Unknown runtime", "install it and name it in the engine's configuration, or leave runtime out"),
     ("unknown or invalid runtime name", "install it and name it in the engine's configuration, or leave runtime out"),
     ("is already in use by container", "leave '{uuid}' in the name, or remove that container"),
-    ("network", "`docker network ls` shows which there are"),
+    ("network ", "`docker network ls` shows which there are"),
     ("executable file not found", "the image has no python3: name one that has Python 3.10 or later"),
     ("Range of CPUs", "ask for fewer"),
     ("No such image", GET_IMAGE),

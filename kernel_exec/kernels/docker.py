@@ -106,6 +106,7 @@ class DockerKernel:
             object.__setattr__(self, name, checked_size(name, getattr(self, name)))
         for name, value in self.env.items():
             check_variable(name, value)
+        _check_labels(self.labels)
         for name in ("env", "labels", "mounts", "ports"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
         _check_place("workdir", self.workdir)
@@ -114,8 +115,7 @@ class DockerKernel:
         if self.user is not None and not _USER.fullmatch(self.user):
             raise InvalidArgument(f"user must be 'UID' or 'UID:GID' in numbers, not {self.user!r}")
         Limits(memory=self.memory, cpus=self.cpus, pids=self.pids)  # refuses what cannot work
-        for source, target in self.mounts.items():
-            _check_place(f"the target of the mount {os.fspath(source)!r}", target.removesuffix(":rw"))
+        _check_mounts(self.mounts)
 
 
 def check_limits(limits: Limits) -> None:
@@ -155,7 +155,6 @@ class DockerProvisioner(SupervisedProvisioner):
         """The name of the container; empty before there is one."""
         self._engine: Engine | None = None
         self._image: dict[str, Any] = {}
-        self._questions = 0
 
     async def prepare(self) -> None:
         """Find the engine, and the image.
@@ -244,6 +243,9 @@ class DockerProvisioner(SupervisedProvisioner):
         if about.container is not None:
             return self._death_of_container(about.container, held)
         death = death_of(self.link.status)
+        if about.terminated:
+            reason = f"its container {self.container} was asked from outside to end (signal {about.terminated})"
+            return replace(death, reason=reason)
         if about.oom and death.signal == signal.SIGKILL:
             return replace(death, reason=f"it was killed for lack of memory ({held})", oom=True)
         hints = []
@@ -378,6 +380,19 @@ def _check_place(what: str, path: str) -> None:
     for own in (RUNTIME, CODE):
         if place == own or own in place.parents or place in own.parents:
             raise InvalidArgument(f"{what} cannot be {path!r}: our own files are at {own}")
+
+
+def _check_labels(labels: Mapping[Any, Any]) -> None:
+    for name, value in labels.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise WrongType(f"labels must map strings to strings, but has {name!r}: {value!r}")
+
+
+def _check_mounts(mounts: Mapping[Any, Any]) -> None:
+    for source, target in mounts.items():
+        if not isinstance(source, str | os.PathLike) or not isinstance(target, str):
+            raise WrongType(f"mounts must map paths of the host to paths inside, but has {source!r}: {target!r}")
+        _check_place(f"the target of the mount {os.fspath(source)!r}", target.removesuffix(":rw"))
 
 
 def _check_name(template: str) -> None:

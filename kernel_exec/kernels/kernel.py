@@ -24,6 +24,7 @@ class Kernel:
     Attributes:
         connection: the connection info of jupyter_client.
         kernelspec: name, display name and language, as a notebook's metadata wants them.
+        deadline: the latest time, in the loop's, at which it must answer.
         interrupt_mode: "signal", or "message" for a kernel that wants an interrupt_request.
         died: done when its process has ended, whoever ended it.
         over_memory: done while it and its processes hold more memory than they may; another one for each
@@ -31,7 +32,7 @@ class Kernel:
         under_memory: done while they do not; another one for each time as well.
     """
 
-    def __init__(self, provisioner: SupervisedProvisioner, name: str, limits: Limits) -> None:
+    def __init__(self, provisioner: SupervisedProvisioner, name: str, limits: Limits, timeout: float) -> None:
         spec = provisioner.kernel_spec
         self._provisioner = provisioner
         self._limits = limits
@@ -43,6 +44,7 @@ class Kernel:
         self.kernelspec = {"name": name, "display_name": spec.display_name, "language": spec.language}
         self.interrupt_mode: str = spec.interrupt_mode
         self._loop = asyncio.get_running_loop()
+        self.deadline = self._loop.time() + timeout
         self.died: asyncio.Future[Death] = self._loop.create_future()
         self.over_memory: asyncio.Future[None] = self._loop.create_future()
         self.under_memory: asyncio.Future[None] = self._loop.create_future()
@@ -67,7 +69,7 @@ class Kernel:
             limits: what it may use.
             cleanup: what is removed when this process ends without `stop`.
             prepare: makes what is to be cleaned up; called when that is certain.
-            timeout: seconds that it may take, beside what is to be prepared once for many kernels.
+            timeout: seconds until it must answer, beside what is to be prepared once for many kernels.
 
         Raises:
             UnknownKernel: there is no such kernelspec.
@@ -76,9 +78,9 @@ class Kernel:
         provisioner = provisioner_for(settings, limits)
         provisioner.cleanup_paths = list(cleanup)
         await provisioner.prepare()
-        kernel = cls(provisioner, settings.kernel_name, limits)
+        kernel = cls(provisioner, settings.kernel_name, limits, timeout)
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout_at(kernel.deadline):
                 await kernel._launch(cwd, prepare)
         except BaseException as error:
             await provisioner.stop(0)

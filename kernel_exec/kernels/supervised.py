@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import uuid
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -82,17 +83,17 @@ class SupervisedProvisioner(KernelProvisionerBase):
         self._reaped = False
         return self.connection_info
 
+    @abstractmethod
     async def _launch(self, command: list[str], env: dict[str, str]) -> None:
         """Start the kernel."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin_cell(self) -> None:
         """A cell begins: what the kernel uses is counted from now on."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def cell_usage(self) -> Usage | None:
         """Return what the kernel has used since then; None when that is not known."""
-        raise NotImplementedError
 
     def death(self) -> Death:
         """Return how the kernel ended; it has."""

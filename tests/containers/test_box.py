@@ -208,3 +208,16 @@ def test_too_much_memory_is_a_memory_error_first(fresh: Callable[..., Executor])
     assert result.error is not None
     assert result.error.name == "MemoryError"
     assert executor.execute("kept").text == "1"
+
+
+def test_no_other_user_reaches_the_endpoint(box: Executor) -> None:
+    session = box._core._kernels.session
+    assert session is not None
+    directory = session.kernel.directory
+    assert directory is not None
+    state = directory.stat()
+    assert (state.st_uid, state.st_mode & 0o077) == (os.getuid(), 0)
+    listening = "[line.split()[1] for name in ('tcp', 'tcp6') for line in open(f'/proc/net/{name}').readlines()[1:]]"
+    kind, addresses = attempt(box, listening)
+    assert kind == "done"
+    assert all(address.startswith("0100007F:") for address in addresses)  # its own loopback, where nobody else is

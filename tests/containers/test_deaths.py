@@ -43,7 +43,7 @@ def goes_on(executor: Executor) -> bool:
     [
         (lambda container: container.kill(), "outside by signal 9"),
         (lambda container: container.remove(force=True), "from outside"),
-        (lambda container: container.stop(timeout=5), "exited|signal|outside"),
+        (lambda container: container.stop(timeout=5), r"asked from outside to end \(signal 15\)"),
     ],
     ids=["kill", "rm", "stop"],
 )
