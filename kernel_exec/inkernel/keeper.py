@@ -1,17 +1,19 @@
 """The process between host and container: no container outlives the host that made it.
 
 It holds the lease of the runtime directory like a supervisor, and the standard input of the container's first process
-(`box.py`), which ends everything in the container when that is closed: when this process is killed, too. It knows the
-name of the container before there is one, and removes it when the host is gone, or when its end does not come.
+(`box.py`), which ends everything in the container when that is closed: when this process is killed, too. It asks the
+engine for the container itself, so that the answer comes to somebody when the host is gone meanwhile, and removes it
+when the host is gone, or when its end does not come.
 
 Run as `python -I -S start.py keeper HOST_PID PARENT_DIRECTORY...`. Beside the commands and events of `supervisor.py`,
 which it passes on:
 
-    from the host: {"container": {"name", "engine": path of its socket, "keep": whether it stays when it has ended}}
-                   before it is created, {"created": id}, {"attach": null} before it is started,
-                   {"discard": null} when it cannot be created or started,
+    from the host: {"create": {"name", "engine": path of its socket, "request": what the engine is to make,
+                               "keep": whether it stays when it has ended}},
+                   {"attach": null} before it is started, {"discard": null} when it is not wanted any more,
                    {"mount": {"source", "uid", "gid"}}, {"unmount": null}
-    to the host:   {"attached": true} or {"error": text}, {"mounted": path or null}
+    to the host:   {"created": id} or {"refused": what the engine says, "answered": status of HTTP, 0 for none},
+                   {"attached": true} or {"error": text}, {"mounted": path or null}
                    {"exited": ..., "container": what the engine says of its state} when it ended without a word
 """
 
@@ -33,12 +35,13 @@ from .mounts import Mounts
 PATIENCE = 1.0
 """Seconds in which a container obeys that can; then the engine ends it."""
 ENGINE_TIMEOUT = 10.0
-CREATING = 3.0
-"""Seconds in which a container may still come into being when the host is gone that asked for it."""
+CREATING = 60.0
+"""Seconds in which a container may still come into being that nobody wants any more."""
+REMOVING = 20.0
+"""Seconds in which an engine that fails to remove a container is asked again."""
 LINE_LIMIT = 1 << 20
-
-SESSION_LABEL = "kernel_exec.session"
-"""The label that holds the name of the runtime directory."""
+CREATED, CONFLICT = 201, 409
+GONE = (200, 204, 404)
 
 _HEADER = struct.Struct(">BxxxI")
 _FROM_BOX = frozenset(
@@ -57,9 +60,11 @@ class Keeper(Lease):
         super().__init__(host, parents)
         self._fifos = [open_fifo(self.directory, name) for name in STREAMS]
         self._engine = ""
-        self._name = ""
+        self._id = ""
         self._keep = False
-        self._created = False
+        self._creating: socket.socket | None = None
+        self._answer = b""
+        self._wanted = True
         self._running = False
         self._box: socket.socket | None = None
         self._frames = b""
@@ -90,12 +95,12 @@ class Keeper(Lease):
 
     def after(self) -> None:
         """Make sure that the container ends, and that the engine forgets it unless it is to stay."""
-        os.close(CHANNEL)
+        os.dup2(os.open(os.devnull, os.O_RDWR), CHANNEL)
+        if self._creating is not None:
+            self._wanted = False
+            self._await_created()
         self._await_end()
-        if self._name and self._keep and self._created:
-            self._ask("POST", f"/containers/{self._name}/kill")
-        elif self._name:
-            self._remove()
+        self._dismiss()
 
     def dispatch(self, name: str, value: Any) -> None:
         """Carry out a command, or pass it on."""
@@ -104,31 +109,36 @@ class Keeper(Lease):
         else:
             self._pass_on(name, value)
 
-    def do_container(self, what: dict[str, Any]) -> None:
-        """Hold the lease of a container that does not exist yet; the one before has had its end."""
+    def do_create(self, what: dict[str, Any]) -> None:
+        """Ask the engine for a container; the one before has had its end."""
+        self._await_created()
         if self._box is not None:
-            self._remove()
+            self._dismiss()
             self._lose_box()
-        self._name, self._engine, self._keep = what["name"], what["engine"], what["keep"]
-        self._created = False
-
-    def do_created(self, number: str) -> None:
-        """It exists, by this number: its name may be another's."""
-        self._name, self._created = number, True
+        self._engine, self._keep, self._wanted = what["engine"], what["keep"], True
+        self._id, self._answer = "", b""
+        try:
+            self._creating = self._connect()
+            body = json.dumps(what["request"]).encode()
+            self._creating.sendall(_head("POST", f"/containers/create?name={what['name']}", body))
+        except OSError as error:
+            tell({"refused": error.strerror or str(error), "answered": 0})
+            self._stop_creating()
+            return
+        self.loop.watch(self._creating.fileno(), self._read_answer)
 
     def do_discard(self, _: object) -> None:
-        """The engine has refused to create it, or to start it: what is there of it goes."""
-        if self._created:
-            self._remove()
+        """Nobody wants the container any more."""
+        self._wanted = False
         self._lose_box()
-        self._name = ""
+        self._remove()
 
     def do_attach(self, _: object) -> None:
         """Take the descriptors of the container's first process, before it runs."""
         try:
             box = self._connect()
             query = "stream=1&stdin=1&stdout=1&stderr=1"
-            box.sendall(_head("POST", f"/containers/{self._name}/attach?{query}", upgrade=True))
+            box.sendall(_head("POST", f"/containers/{self._id}/attach?{query}", upgrade=True))
             received = b""
             while b"\r\n\r\n" not in received:
                 chunk = box.recv(1 << 16)
@@ -175,6 +185,44 @@ class Keeper(Lease):
         self._mounts.remove()
 
     # The container
+
+    def _read_answer(self) -> None:
+        """Read on in what the engine says of the container that it was asked for; its end is that of the connection."""
+        assert self._creating is not None
+        try:
+            chunk = self._creating.recv(1 << 16)
+        except OSError:
+            chunk = b""
+        self._answer += chunk
+        if not chunk:
+            self._stop_creating()
+            self._tell_created(*_parsed(self._answer))
+
+    def _tell_created(self, status: int, body: bytes) -> None:
+        try:
+            answer = json.loads(body)
+            if status == CREATED:
+                self._id = answer["Id"]
+                tell({"created": self._id})
+            else:
+                tell({"refused": answer["message"], "answered": status})
+        except (ValueError, KeyError, TypeError):
+            tell({"refused": body.decode("utf-8", "replace") or "it closed the connection", "answered": status})
+        if not self._wanted:
+            self._remove()
+
+    def _stop_creating(self) -> None:
+        if self._creating is not None:
+            self.loop.unwatch(self._creating.fileno())
+            self._creating.close()
+            self._creating = None
+
+    def _await_created(self) -> None:
+        """Wait for a container that is being created: it must not come into being when nobody is there any more."""
+        until = time.monotonic() + CREATING
+        while self._creating is not None and (rest := until - time.monotonic()) > 0:
+            self._creating.settimeout(rest)
+            self._read_answer()
 
     def _pass_on(self, name: str, value: Any) -> None:
         if self._box is None:
@@ -264,8 +312,8 @@ class Keeper(Lease):
         """End a container that does not obey: it hangs, or is paused."""
         self._force_at = None
         state = self._state()
-        self._ask("POST", f"/containers/{self._name}/kill")
-        self._ask("POST", f"/containers/{self._name}/unpause")  # what is paused has not been killed yet
+        self._ask("POST", f"/containers/{self._id}/kill")
+        self._ask("POST", f"/containers/{self._id}/unpause")  # what is paused has not been killed yet
         if self._running:
             self._tell_end(state)
 
@@ -273,32 +321,31 @@ class Keeper(Lease):
 
     def _state(self) -> dict[str, Any]:
         """What the engine says of the container, and the status of its answer: 404 for none, 0 when it is gone."""
-        status, answer = self._ask("GET", f"/containers/{self._name}/json")
+        status, answer = self._ask("GET", f"/containers/{self._id}/json")
         try:
             state = json.loads(answer)["State"] if status == 200 else {}
         except (ValueError, KeyError):
             state = {}
         return {"Answered": status, **state}
 
-    def _remove(self) -> None:
-        """Have the container removed. One that is being created is waited for."""
-        until = time.monotonic() + CREATING
-        while not self._created and time.monotonic() < until:
-            if self._is_ours():
-                self._created = True
-            else:
-                time.sleep(0.05)  # it has no event: the connection on which the host asked for it is gone
-        if self._created:
-            self._ask("DELETE", f"/containers/{self._name}?force=1&v=1")
+    def _dismiss(self) -> None:
+        """Make sure that the container ends, and that the engine forgets it unless it is to stay."""
+        if self._id and self._keep:
+            self._ask("POST", f"/containers/{self._id}/kill")
+        else:
+            self._remove()
 
-    def _is_ours(self) -> bool:
-        """Whether the container of that name is the one that the host asked for, and not another's before it."""
-        status, answer = self._ask("GET", f"/containers/{self._name}/json")
-        try:
-            labels = json.loads(answer)["Config"]["Labels"] if status == 200 else {}
-        except (ValueError, KeyError):
-            return False
-        return bool(labels.get(SESSION_LABEL) == os.path.basename(self.directory))
+    def _remove(self) -> None:
+        """Have the container removed, if there is one; an engine that fails is asked again."""
+        until = time.monotonic() + REMOVING
+        while self._id:
+            status, _ = self._ask("DELETE", f"/containers/{self._id}?force=1&v=1")
+            if status == CONFLICT:  # it is being removed already
+                status, _ = self._ask("POST", f"/containers/{self._id}/wait?condition=removed")
+            if status in GONE or time.monotonic() > until:
+                self._id = ""
+            else:
+                time.sleep(0.2)  # that an engine has come to itself is told by no event
 
     def _connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
@@ -318,15 +365,24 @@ class Keeper(Lease):
                 answer = b""
                 while chunk := connection.recv(1 << 16):
                     answer += chunk
-            head, _, body = answer.partition(b"\r\n\r\n")
-            return int(head.split(None, 2)[1]), body
-        except (OSError, ValueError, IndexError):
+        except OSError:
             return 0, b""
+        return _parsed(answer)
 
 
-def _head(method: str, path: str, *, upgrade: bool = False) -> bytes:
+def _head(method: str, path: str, body: bytes = b"", *, upgrade: bool = False) -> bytes:
     version, more = ("1.1", "Connection: Upgrade\r\nUpgrade: tcp\r\n") if upgrade else ("1.0", "")
-    return f"{method} {path} HTTP/{version}\r\nHost: engine\r\nContent-Length: 0\r\n{more}\r\n".encode()
+    head = f"{method} {path} HTTP/{version}\r\nHost: engine\r\nContent-Type: application/json\r\n{more}"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _parsed(answer: bytes) -> tuple[int, bytes]:
+    """The status (0 where there is none) and the body of an answer of HTTP."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    try:
+        return int(head.split(None, 2)[1]), body
+    except (ValueError, IndexError):
+        return 0, b""
 
 
 def _wait_status(state: dict[str, Any]) -> int:

@@ -25,6 +25,7 @@ from kernel_exec.errors import EngineError, EngineUnavailable, InvalidArgument, 
 from kernel_exec.kernels.container import CODE, GET_IMAGE, RUNTIME, bind, container_name, create_request, explained
 from kernel_exec.kernels.death import Death, Usage, death_of, megabytes
 from kernel_exec.kernels.engine import Engine
+from kernel_exec.kernels.events import Created, Refused
 from kernel_exec.kernels.host import check_variable
 from kernel_exec.kernels.leftovers import labels
 from kernel_exec.kernels.link import marker
@@ -199,20 +200,11 @@ class DockerProvisioner(SupervisedProvisioner):
         assert self.link is not None
         assert self._engine is not None
         self.container = container_name(self.settings.name)
-        self.link.send(
-            {
-                "container": {
-                    "name": self.container,
-                    "engine": self._engine.path,
-                    "keep": not self.settings.auto_remove,
-                }
-            }
-        )
         try:
-            await self._create()
+            number = await self._create()
             await self.link.attach()
-            await self._ask("POST", f"/containers/{self.container}/start")
-        except EngineError:
+            await self._start(number)
+        except BaseException:
             self.link.send({"discard": None})
             raise
         finally:
@@ -289,17 +281,28 @@ class DockerProvisioner(SupervisedProvisioner):
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w") as file:
             json.dump(info, file)
 
-    async def _create(self) -> None:
+    async def _create(self) -> str:
+        """Have the container made; return its id."""
         assert self.link is not None
-        query = f"name={quote(self.container)}"
-        body = await self._request()
-        made = await self._ask("POST", f"/containers/create?{query}", body)
-        self.link.send({"created": made["Id"]})
+        assert self._engine is not None
+        request = await self._request()
+        keep = not self.settings.auto_remove
+        answer = await self.link.create(self._engine.path, self.container, request, keep=keep, timeout=STARTING)
+        match answer:
+            case Created(number):
+                return number
+            case Refused(text, status) if status:
+                raise explained(EngineError(text, status))
+            case Refused(text, _):
+                raise EngineUnavailable(f"the engine at {self._engine.url} does not answer ({text})")
+        if self.link.gone:
+            raise KernelStartError("the container could not be started: its keeper was killed")
+        raise EngineUnavailable(f"the engine at {self._engine.url} made no container within {STARTING:g} s")
 
-    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    async def _start(self, number: str) -> None:
         assert self._engine is not None
         try:
-            return await self._engine.ask(method, path, body, timeout=STARTING)
+            await self._engine.ask("POST", f"/containers/{number}/start", timeout=STARTING)
         except EngineUnavailable:
             raise
         except EngineError as error:

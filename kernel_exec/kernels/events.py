@@ -66,6 +66,21 @@ class Exited:
 
 
 @dataclass(frozen=True, slots=True)
+class Created:
+    """The engine has made the container."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The engine has made none, for a reason of its own; `answered` is the status of its answer, 0 for none."""
+
+    text: str
+    answered: int
+
+
+@dataclass(frozen=True, slots=True)
 class Attached:
     """The keeper has the descriptors of the container's first process."""
 
@@ -115,12 +130,19 @@ class Failed:
     text: str
 
 
-Event = Directory | Started | Exited | Memory | Outgrown | Signalled | Stopped | Failed | Attached | Mounted | Used
+OfKernel = Directory | Started | Exited | Memory | Outgrown | Signalled | Stopped | Failed
+OfContainer = Created | Refused | Attached | Mounted | Used
+Event = OfKernel | OfContainer
 
 
-def parsed(line: bytes) -> Event | None:  # noqa: PLR0911 - a line for each event
+def parsed(line: bytes) -> Event | None:
     """Return the event in a line; None when there is none."""
-    match _decoded(line):
+    told = _decoded(line)
+    return _of_kernel(told) or _of_container(told)
+
+
+def _of_kernel(told: Any) -> OfKernel | None:  # noqa: PLR0911 - a line for each event
+    match told:
         case {"directory": str(path)} if _is_place(path):
             return Directory(Path(path))
         case {"started": int(pid)} if 1 < pid <= _MAX_PID:  # 1 is no kernel, 0 no process
@@ -137,6 +159,15 @@ def parsed(line: bytes) -> Event | None:  # noqa: PLR0911 - a line for each even
             return Stopped()
         case {"error": str(text)}:
             return Failed(text)
+    return None
+
+
+def _of_container(told: Any) -> OfContainer | None:  # noqa: PLR0911 - a line for each event
+    match told:
+        case {"created": str(number)} if number.isalnum():
+            return Created(number)
+        case {"refused": str(text), "answered": int(status)}:
+            return Refused(text, status)
         case {"attached": True}:
             return Attached()
         case {"mounted": None}:

@@ -80,6 +80,7 @@ class SupervisorLink:
         self.outgrown = False
         self.about_end = events.About()
         self.error: str | None = None
+        self._created: events.Created | events.Refused | None = None
         self._attached = False
         self._mounted: list[Path | None] = []
         self._asked = 0
@@ -152,8 +153,28 @@ class SupervisorLink:
         if failure := self._launch_failure():
             raise KernelStartError(f"the kernel could not be started: {failure}")
 
+    async def create(
+        self, engine: str, name: str, request: dict[str, Any], *, keep: bool, timeout: float
+    ) -> events.Created | events.Refused | None:
+        """Have the keeper ask an engine for a container.
+
+        Args:
+            engine: path of its socket.
+            name: of the container.
+            request: what the engine is to make.
+            keep: whether it stays when it has ended.
+            timeout: seconds that the engine has.
+
+        Returns:
+            What the engine says; None when it says nothing, or the keeper is gone.
+        """
+        self._created = None
+        self.send({"create": {"engine": engine, "name": name, "request": request, "keep": keep}})
+        await self.until(lambda: self._created is not None, timeout)
+        return self._created
+
     async def attach(self) -> None:
-        """Have the keeper take the descriptors of the container that it was told of.
+        """Have the keeper take the descriptors of the container.
 
         Raises:
             KernelStartError: the engine refuses.
@@ -342,6 +363,8 @@ class SupervisorLink:
                 self.pid, self.running = pid, True
             case events.Exited(status, rest, about):
                 self.running, self.status, self.rest, self.about_end = False, status, rest, about
+            case events.Created() | events.Refused() as answer:
+                self._created = answer
             case events.Attached():
                 self._attached = True
             case events.Mounted(path):

@@ -9,14 +9,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from kernel_exec import DockerKernel, Executor, Limits
+from kernel_exec import DockerKernel, EngineError, Executor, Limits
 from tests.containers.conftest import containers, name_of
+from tests.containers.forwarder import forwarder
 from tests.executor.looks import wait_until
 
 WAIT = "open('begun', 'w').close()\nwhile True: pass"
@@ -138,8 +141,15 @@ with Executor(kernel=DockerKernel(labels={'test': sys.argv[1]}), workdir=sys.arg
 """
 
 
-def one_kill(engine: Any, folder: Path, delay: float, *, fork: bool = False) -> int:
-    """Kill a host after `delay` seconds; return how many cells it had run."""
+def one_kill(
+    engine: Any,
+    folder: Path,
+    until: Callable[[], object],
+    *,
+    fork: bool = False,
+    env: Mapping[str, str] = MappingProxyType({}),
+) -> int:
+    """Kill a host when `until` returns; return how many cells it had run."""
     folder.mkdir()
     temporary = folder / "tmp"
     temporary.mkdir()
@@ -153,13 +163,13 @@ def one_kill(engine: Any, folder: Path, delay: float, *, fork: bool = False) -> 
     host = subprocess.Popen(
         [sys.executable, "-c", code, label, folder / "work"],
         stdout=subprocess.PIPE,
-        env={**os.environ, "TMPDIR": str(temporary)},
+        env={**os.environ, "TMPDIR": str(temporary), **env},
         text=True,
         start_new_session=True,
     )
     assert host.stdout is not None
     host.stdout.readline()
-    threading.Event().wait(delay)
+    until()
     host.kill()
     host.wait()
     if fork:
@@ -179,7 +189,8 @@ def one_kill(engine: Any, folder: Path, delay: float, *, fork: bool = False) -> 
 
 
 def kills(engine: Any, folder: Path, count: int) -> None:
-    counts = [one_kill(engine, folder / str(number), number * 1.2 / count) for number in range(count)]
+    moments = [partial(threading.Event().wait, number * 1.2 / count) for number in range(count)]
+    counts = [one_kill(engine, folder / str(number), moment) for number, moment in enumerate(moments)]
     assert counts[0] == 0
     assert counts[-1] > 0
 
@@ -194,7 +205,48 @@ def test_a_host_killed_at_30_points_leaves_no_container(engine: Any, tmp_path: P
 
 
 def test_a_forked_child_of_the_host_keeps_no_container(engine: Any, tmp_path: Path) -> None:
-    assert one_kill(engine, tmp_path / "host", 1.5, fork=True) > 0
+    assert one_kill(engine, tmp_path / "host", partial(threading.Event().wait, 1.5), fork=True) > 0
+
+
+def test_a_host_killed_while_the_engine_is_slow_leaves_no_container(engine: Any, tmp_path: Path) -> None:
+    """It makes the container when nobody is there any more who asked for it."""
+    asked, killed = threading.Event(), threading.Event()
+
+    def hold(request: str) -> None:
+        if "/containers/create" in request:
+            asked.set()
+            killed.wait(10)
+            threading.Event().wait(3.5)
+
+    def until() -> None:
+        assert asked.wait(10)
+        killed.set()
+
+    with forwarder(tmp_path / "engine", hold) as address:
+        assert one_kill(engine, tmp_path / "host", until, env={"DOCKER_HOST": address}) == 0
+
+
+def test_an_engine_that_fails_to_remove_is_asked_again(
+    engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[str] = []
+    failure = b'HTTP/1.0 500 Internal Server Error\r\n\r\n{"message": "device or resource busy"}'
+
+    def refuse(request: str) -> bytes | None:
+        method, path, _ = request.split()
+        if path.endswith("/start") or (method == "DELETE" and len(refused) < 3):
+            refused.append(method)
+            return failure
+        return None
+
+    with forwarder(tmp_path / "engine", refuse) as address:
+        monkeypatch.setenv("DOCKER_HOST", address)
+        executor = Executor(kernel=DockerKernel(name=f"busy-{os.getpid()}"), workdir=tmp_path / "work")
+        with pytest.raises(EngineError, match="device or resource busy"):
+            executor.start()
+        executor.close()
+        assert wait_until(lambda: refused == ["POST", "DELETE", "DELETE"])
+        assert wait_until(lambda: not containers(engine, f"busy-{os.getpid()}"))
 
 
 def test_many_at_once(engine: Any, tmp_path: Path) -> None:
