@@ -16,8 +16,8 @@ own."""
 
 
 @contextlib.contextmanager
-def forwarder(path: Path, meddle: Meddle) -> Iterator[str]:
-    """An address at which the engine answers, as DOCKER_HOST has it."""
+def forwarder(path: Path, meddle: Meddle, hold: Callable[[str], object] = len) -> Iterator[str]:
+    """An address at which the engine answers, as DOCKER_HOST has it; each answer waits for `hold`."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen(64)
@@ -28,24 +28,26 @@ def forwarder(path: Path, meddle: Meddle) -> Iterator[str]:
                     client, _ = listener.accept()
                 except OSError:  # it was closed
                     return
-                threading.Thread(target=_forward, args=(client, meddle), daemon=True).start()
+                threading.Thread(target=_forward, args=(client, meddle, hold), daemon=True).start()
 
         threading.Thread(target=serve, daemon=True).start()
         yield f"unix://{path}"
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def _forward(client: socket.socket, meddle: Meddle) -> None:
+def _forward(client: socket.socket, meddle: Meddle, hold: Callable[[str], object]) -> None:
     with client, socket.socket(socket.AF_UNIX) as engine:
         engine.connect(ENGINE)
         request = client.recv(1 << 16)
-        answer = meddle(request.partition(b"\r\n")[0].decode())
+        line = request.partition(b"\r\n")[0].decode()
+        answer = meddle(line)
         if answer is not None:
             client.sendall(answer)
             return
         engine.sendall(request)
         there = threading.Thread(target=_copy, args=(client, engine), daemon=True)
         there.start()
+        hold(line)
         _copy(engine, client)
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
