@@ -131,5 +131,9 @@ class ValueRefused(RequestFailed, TypeError):
     """A value cannot be taken out of the kernel, or put into it, without becoming another one."""
 
 
+class TransferError(KernelExecError, OSError):
+    """A file cannot be brought into the work directory, or out of it."""
+
+
 class RecordingError(KernelExecError, OSError):
     """The recording cannot be written, or is being written by another executor."""

@@ -44,6 +44,7 @@ from kernel_exec.settings import (
 )
 from kernel_exec.stream import Stream
 from kernel_exec.succession import Succession
+from kernel_exec.transfer import Transfer, checked_place, checked_source, checked_target, upload_cell
 from kernel_exec.values import Packed, packed, unpacked
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.conversation import Changed, Event, InputWanted, Shown
@@ -329,6 +330,62 @@ class AsyncExecutor:
         """
         return await self._ask(lambda questions: questions.inspect(code, cursor, detail), timeout)
 
+    # Files
+
+    async def upload(self, source: PathLike | bytes, name: PathLike | None = None) -> str:
+        """Bring a file, a directory or bytes into the work directory, and record that; also while a cell runs.
+
+        What has the name before is replaced, in one step; a directory gets what is in the other one as well. None of
+        it counts as an artifact.
+
+        Args:
+            source: a file or directory of the host, or the content of a file.
+            name: what it is to be in the work directory; the source's own when not given.
+
+        Returns:
+            The name, relative to the work directory.
+
+        Raises:
+            TransferError: it cannot be read, or not be written there.
+            InvalidArgument, WrongType: the name leads out of the work directory, or one of them is no path.
+            ExecutorClosed, KernelStartError: as for `execute`.
+            RecordingError: it is there, but the recording does not say so.
+        """
+        self._check_usable()
+        content = checked_source(source)
+        place = checked_place(name, self.workdir, content)
+        await self._open()
+        sent = await self._transfer(lambda transfer: transfer.send(content, place))
+        await self._worker.run(self._home.artifacts.accept, sent.files)
+        inside = "/".join(place)
+        if trouble := await self._scribe.write_below(upload_cell(inside, sent)):
+            raise RecordingError(trouble)
+        return inside
+
+    async def download(self, name: PathLike, target: PathLike) -> Path:
+        """Bring a file or a directory out of the work directory; also while a cell runs.
+
+        No link is followed there, and nothing but files and directories is read.
+
+        Args:
+            name: relative to the work directory, or the path of an artifact.
+            target: the file or directory of the host to become it; where there is a directory, it goes into that.
+
+        Returns:
+            Where it is.
+
+        Raises:
+            TransferError: it is not there, is a link or another thing that is not read, has more bytes than
+                `limits.artifact_bytes`, or cannot be written. Of a directory the rest has been brought out.
+            InvalidArgument, WrongType: the name leads out of the work directory, or one of them is no path.
+            ExecutorClosed, KernelStartError: as for `execute`.
+        """
+        self._check_usable()
+        place = checked_place(name, self.workdir)
+        out = checked_target(target)
+        await self._open()
+        return await self._transfer(lambda transfer: transfer.fetch(place, out, self._limits.artifact_bytes))
+
     # Life
 
     async def start(self) -> Self:
@@ -539,6 +596,15 @@ class AsyncExecutor:
             cell = await self._worker.run(keep, name, value, kept, self._home, running and running.cell)
             if trouble := await self._scribe.write_below(cell):
                 raise RecordingError(trouble)
+
+    async def _transfer(self, work: Callable[[Transfer], T]) -> T:
+        """Have files copied, in a thread of its own: cells are written meanwhile."""
+        transfer, worker = Transfer(self.workdir), Worker()
+        try:
+            return await worker.run(work, transfer)
+        finally:
+            transfer.stop()
+            worker.close()
 
     def _set_at_last(self, setting: asyncio.Task[None]) -> None:
         self._puts.discard(setting)

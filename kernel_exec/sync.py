@@ -228,6 +228,14 @@ class Executor:
         """Return what the kernel knows of the object at the cursor, also while a cell runs."""
         return self._portal.call(lambda: self._core.inspect(code, cursor, detail, timeout=timeout))
 
+    def upload(self, source: PathLike | bytes, name: PathLike | None = None) -> str:
+        """Bring a file, a directory or bytes into the work directory; return its name there."""
+        return self._portal.call(lambda: self._core.upload(source, name))
+
+    def download(self, name: PathLike, target: PathLike) -> Path:
+        """Bring a file or a directory out of the work directory; return where it is."""
+        return self._portal.call(lambda: self._core.download(name, target))
+
     def start(self) -> Self:
         """Start the kernel and the recording; nothing happens when they are started."""
         self._portal.call(self._core.start)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import mimetypes
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from operator import attrgetter
@@ -99,10 +99,15 @@ class Artifacts:
         self._tree = Tree(folder, ignored, patterns, events=events)
         self._known: dict[Place, str] = {}  # hashes of what was told
         self._recent: set[Place] = set()  # what may have changed since without another time
+        self._accepted: dict[Place, Signature] = {}  # what somebody else has put there since
 
     def ignore(self, path: Path) -> None:
         """Leave out one more file or folder, which does not exist yet."""
         self._tree.ignore(path)
+
+    def accept(self, files: Mapping[Place, Signature]) -> None:
+        """Take files for what lay there before the cell: it is not the cell that has put them there."""
+        self._accepted.update(files)
 
     def start(self) -> None:
         """Take the state before the first cell."""
@@ -139,6 +144,12 @@ class Artifacts:
 
     def _changes(self) -> Journal:
         journal = self._tree.update()
+        for place, accepted in self._accepted.items():
+            self._known.pop(place, None)
+            self._recent.discard(place)
+            if place in journal:
+                journal[place] = (accepted, journal[place][1])
+        self._accepted.clear()
         for place in self._recent.difference(journal):
             found = self._tree.signature_at(place)
             journal[place] = (found, found)
