@@ -30,9 +30,11 @@ class Home:
         pictures: the folder for the pictures that cells display, and for what was cut out of their output.
         artifacts: follows what cells do to the files of the work directory.
         cleanup: what is removed when this process ends without closing the session.
+        lifetime: seconds that the session may last; None for no bound.
     """
 
     def __init__(self, settings: SessionSettings, file_limit: int) -> None:
+        self.lifetime = settings.lifetime
         self._temporary = settings.workdir is None
         self.workdir = settings.workdir or Path(tempfile.gettempdir()) / f"kernel-exec-{uuid.uuid4().hex[:12]}"
         self.notebook = None if settings.notebook is False else settings.notebook or self.workdir / "session.ipynb"

@@ -120,7 +120,13 @@ class Session:
             UnknownKernel, KernelStartError: there is no such kernel; it died, or did not answer in time.
         """
         kernel = await Kernel.start(
-            settings, cwd=home.workdir, limits=limits, cleanup=home.cleanup, prepare=home.make, timeout=START_TIMEOUT
+            settings,
+            cwd=home.workdir,
+            limits=limits,
+            cleanup=home.cleanup,
+            prepare=home.make,
+            timeout=START_TIMEOUT,
+            lifetime=home.lifetime,
         )
         try:
             session = cls(kernel, limits, widgets, on_event, refuse)

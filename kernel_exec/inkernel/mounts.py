@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import signal
 
@@ -44,12 +45,14 @@ class Mounts:
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self._points: list[str] = []
+        self._lock: int | None = None
 
     def add(self, source: str, uid: int, gid: int) -> str | None:
         """Mount `source` so that what its owner has looks like `uid`'s and `gid`'s; return where, None for nowhere."""
         point = os.path.join(self._directory, str(len(self._points)))
         try:
             os.makedirs(point, 0o700)
+            self._hold()
             self._points.append(point)
             owner = os.stat(source)
             users = _user_namespace((owner.st_uid, uid), (owner.st_gid, gid))
@@ -71,6 +74,15 @@ class Mounts:
             with contextlib.suppress(OSError):
                 os.rmdir(self._directory)
         self._points.clear()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _hold(self) -> None:
+        """Lock the directory, so that it is known whose it is as long as this process lives."""
+        if self._lock is None:
+            self._lock = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
 
 
 def _user_namespace(user: tuple[int, int], group: tuple[int, int]) -> int:

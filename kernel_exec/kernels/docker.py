@@ -27,7 +27,7 @@ from kernel_exec.kernels.death import Death, Usage, death_of, megabytes
 from kernel_exec.kernels.engine import Engine
 from kernel_exec.kernels.events import Created, Refused
 from kernel_exec.kernels.host import check_variable
-from kernel_exec.kernels.leftovers import labels
+from kernel_exec.kernels.leftovers import labels, sweep
 from kernel_exec.kernels.link import marker
 from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner, absolute
 from kernel_exec.settings import Limits, PathLike, checked_size
@@ -164,6 +164,7 @@ class DockerProvisioner(SupervisedProvisioner):
             EngineUnavailable, KernelStartError: there is none.
         """
         self._engine = Engine.find()
+        await sweep(self._engine)
         name = self.settings.image
         try:
             self._image = await self._engine.ask("GET", f"/images/{quote(name)}/json")
@@ -338,7 +339,7 @@ class DockerProvisioner(SupervisedProvisioner):
             cpus=self.limits.cpus or settings.cpus,
             pids=self._pids,
             mounts=mounts,
-            labels=labels(self.link.directory.name, kept=not settings.auto_remove),
+            labels=labels(self.link.directory.name, kept=not settings.auto_remove, expires=self.expires),
         )
 
     async def _mount(self, source: Path, target: str | PurePosixPath, user: tuple[int, int] | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +61,7 @@ class Kernel:
         cleanup: Sequence[Path] = (),
         prepare: Callable[[], None] = lambda: None,
         timeout: float,
+        lifetime: float | None = None,
     ) -> Kernel:
         """Start a kernel; return when its program runs, which is before it answers.
 
@@ -70,6 +72,7 @@ class Kernel:
             cleanup: what is removed when this process ends without `stop`.
             prepare: makes what is to be cleaned up; called when that is certain.
             timeout: seconds until it must answer, beside what is to be prepared once for many kernels.
+            lifetime: seconds after which nobody wants it any more, at the latest; None where that is not known.
 
         Raises:
             UnknownKernel: there is no such kernelspec.
@@ -77,6 +80,7 @@ class Kernel:
         """
         provisioner = provisioner_for(settings, limits)
         provisioner.cleanup_paths = list(cleanup)
+        provisioner.expires = None if lifetime is None else time.time() + lifetime
         await provisioner.prepare()
         kernel = cls(provisioner, settings.kernel_name, limits, timeout)
         try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
 import shutil
@@ -23,6 +22,7 @@ from typing import Any, Literal
 from kernel_exec.errors import KernelStartError
 from kernel_exec.kernels import events
 from kernel_exec.kernels.death import Usage
+from kernel_exec.kernels.mounts import unmount
 
 START = Path(__file__).parent.parent / "inkernel" / "start.py"
 SEND_TIMEOUT = 5.0
@@ -36,7 +36,6 @@ CHUNKS = 2
 SWEEPS = 100
 """Rounds of killing after which processes that cannot be killed are left alone."""
 
-_MNT_DETACH = 2
 Role = Literal["supervisor", "keeper"]
 
 _unreaped: set[int] = set()
@@ -337,7 +336,7 @@ class SupervisorLink:
         # When this was cancelled: the supervisor ends by itself when the channel is closed.
         self._lost(ended=False)
         if self._killed and self.directory is not None:
-            _unmount(Path(f"{self.directory}-m"))
+            unmount(Path(f"{self.directory}-m"))
             shutil.rmtree(self.directory, ignore_errors=True)
 
     async def _kill_supervisor(self) -> None:
@@ -455,18 +454,6 @@ def _reap(pid: int, options: int) -> None:
         reaped = pid
     if reaped:
         _unreaped.discard(pid)
-
-
-def _unmount(folder: Path) -> None:
-    """Take away what a keeper that was killed had mounted (`inkernel/mounts.py`). What is in it is the user's."""
-    if folder.is_dir():
-        libc = ctypes.CDLL(None)
-        for point in folder.iterdir():
-            libc.umount2(os.fsencode(point), _MNT_DETACH)
-            with contextlib.suppress(OSError):
-                point.rmdir()
-        with contextlib.suppress(OSError):
-            folder.rmdir()
 
 
 def _kill_marked(directory: str) -> int:

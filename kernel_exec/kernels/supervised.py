@@ -52,6 +52,8 @@ class SupervisedProvisioner(KernelProvisionerBase):
         self.link: SupervisorLink | None = None
         self.extra_env: Mapping[str, str] = {}
         self.limits = Limits()
+        self.expires: float | None = None
+        """The second since 1970 after which nobody wants the kernel any more, where that is known."""
         self.cleanup_paths: list[Path] = []
         self.launches_ours = False
         """Whether the command of the last launch starts ipykernel through our launcher."""
