@@ -21,6 +21,7 @@ from kernel_exec.errors import InvalidArgument, WrongType
 from kernel_exec.kernels.death import Death, Usage, megabytes
 from kernel_exec.kernels.environment import kernel_environment
 from kernel_exec.kernels.link import marker
+from kernel_exec.kernels.meter import Meter
 from kernel_exec.kernels.specs import with_launcher
 from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner
 from kernel_exec.settings import Limits
@@ -31,7 +32,6 @@ NEARLY = 0.75
 _REFUSED = frozenset({signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS})
 """How code ends that does not expect to be refused memory."""
 _BAD_ALLOC = "bad_alloc"
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ class HostProvisioner(SupervisedProvisioner):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._cpu_before = 0.0
+        self._meter: tuple[int, Meter] | None = None  # of the kernel with that process id
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Make the runtime directory and decide command, connection and environment.
@@ -158,26 +158,19 @@ class HostProvisioner(SupervisedProvisioner):
         """A cell begins: what the kernel uses is counted from now on, where the system can do that."""
         if self.link is None or not self.link.running:
             return
-        used = self._used()
-        self._cpu_before = 0.0 if used is None else used.cpu_seconds
+        if self._meter is None or self._meter[0] != self.link.pid:
+            self._meter = self.link.pid, Meter(self.link.pid)
+        self._meter[1].begin()
         if self.limits.memory_bytes is not None:
             self.link.forget_peak()
-        try:
-            Path(f"/proc/{self.link.pid}/clear_refs").write_text("5", encoding="ascii")
-        except OSError:
-            # Without it the peak is that of the kernel's whole life, which is still true.
-            return
 
     async def cell_usage(self) -> Usage | None:
         """Return what the kernel has used since then; None when it has ended."""
-        used = self._used()
-        if used is None or self.link is None:
-            return None
-        peak = used.peak_memory
-        if self.limits.memory_bytes is not None:
-            self.link.receive()
-            peak = max(peak, self.link.peak)
-        return Usage(max(0.0, used.cpu_seconds - self._cpu_before), peak)
+        used = None if self._meter is None else self._meter[1].usage()
+        if used is None or self.link is None or self.limits.memory_bytes is None:
+            return used
+        self.link.receive()
+        return replace(used, peak_memory=max(used.peak_memory, self.link.peak))
 
     def death(self) -> Death:
         """Return how the kernel ended: of too little memory, or of something else."""
@@ -194,19 +187,6 @@ class HostProvisioner(SupervisedProvisioner):
         if death.signal in _REFUSED and (self.link.peak > limit * NEARLY or _BAD_ALLOC in self.link.rest[1]):
             return replace(death, reason=f"{death.reason}, probably for lack of memory ({held})", oom=True)
         return death
-
-    def _used(self) -> Usage | None:
-        """What the kernel has used since its start."""
-        pid = self.link.pid if self.link else 0
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-            status = Path(f"/proc/{pid}/status").read_bytes()
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        _, found, peak = status.partition(b"VmHWM:")
-        if not found:  # it has ended, and nobody has seen that yet
-            return None
-        return Usage(sum(map(int, stat[11:15])) / _TICKS, int(peak.split(None, 1)[0]) * 1024)
 
     def resolve_path(self, path: str) -> str | None:
         """Return an existing path as seen from the kernel's directory."""
