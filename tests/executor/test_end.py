@@ -1,0 +1,42 @@
+"""An orderly end of a kernel is quick, and no less an end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kernel_exec import Executor
+
+LEFT_OPEN = """
+import atexit
+
+plain = open('plain', 'w')
+plain.write('kept')
+
+class Circle:
+    pass
+
+circle = Circle()
+circle.itself = circle
+circle.file = open('in a circle', 'w')
+circle.file.write('kept')
+del circle
+
+atexit.register(lambda: open('at exit', 'w').write('kept'))
+"""
+
+
+def test_what_the_code_left_open_is_written(fresh: Callable[..., Executor]) -> None:
+    executor = fresh(notebook=False)
+    executor.execute(LEFT_OPEN).raise_for_error()
+    executor.close()
+    assert {path.name: path.read_text() for path in executor.workdir.iterdir()} == {
+        "plain": "kept",
+        "in a circle": "kept",
+        "at exit": "kept",
+    }
+
+
+def test_garbage_of_the_code_is_collected(fresh: Callable[..., Executor]) -> None:
+    executor = fresh()
+    code = "import gc, weakref\nclass C: pass\nc = C(); c.c = c; gone = weakref.ref(c)\ndel c\n_ = gc.collect()\ngone() is None"
+    assert executor.execute(code).text == "True"
