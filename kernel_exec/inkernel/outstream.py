@@ -135,11 +135,7 @@ class OutStream(_OutStream):
             self._flush()
             return
         self._drain_first()
-        with self._lock:
-            if not self._pieces:
-                return
-            last = self._pieces[-1].number
-        self.pub_thread.schedule(partial(self._send, last))
+        self._hand_over()
 
     def begin_cell(self) -> None:
         """A cell begins: its limits are its own."""
@@ -205,6 +201,13 @@ class OutStream(_OutStream):
                 self._pieces.append(Piece(number, parent, text, kept))
             return fits
 
+    def _hand_over(self) -> None:
+        """Have the text so far sent in its turn: displays that were made before its end may still be waiting."""
+        with self._lock:
+            last = self._pieces[-1].number if self._pieces else None
+        if last is not None:
+            self.pub_thread.schedule(partial(self._send, last))
+
     def _send_later(self) -> None:
         if not self._timer_set:
             self._timer_set = True
@@ -215,7 +218,7 @@ class OutStream(_OutStream):
     def _flush(self) -> None:
         self._timer_set = False
         self._drain()
-        self._send()
+        self._hand_over()
 
     def _arrived(self, *_: Any) -> None:
         """Something was written to the descriptor."""
