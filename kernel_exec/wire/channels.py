@@ -7,6 +7,7 @@ import contextlib
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import zmq
@@ -15,6 +16,7 @@ from kernel_exec.wire import context
 from kernel_exec.wire.flood import Flood
 from kernel_exec.wire.long_text import LONG
 from kernel_exec.wire.messages import BadMessage, Codec, Frame, Message
+from kernel_exec.wire.pins import Pins
 
 Channel = Literal["shell", "iopub", "stdin", "control"]
 Buffer = bytes | memoryview
@@ -69,6 +71,8 @@ class Channels:
         self.seen: deque[str] = deque(maxlen=_KEPT_IDS)
         """Ids of the iopub messages since the last `execute`."""
         self._sockets: dict[Channel, zmq.Socket[bytes]] = {}
+        self._reached: asyncio.Future[None] = self._loop.create_future()
+        self._pins: Pins | None = None
         self._monitors: list[zmq.Socket[bytes]] = []
         self._flood = Flood()
         self._cuts_itself = True
@@ -80,6 +84,7 @@ class Channels:
         A kernel that speaks protocol 5.5 welcomes a subscription (iopub_welcome); for an older one the request
         is repeated until its own status is heard. Waits for ever: the caller holds the deadline.
         """
+        await asyncio.wait((self._reached,))
         interval = 0.2
         while True:
             self._info_ids.add(self.send("shell", "kernel_info_request", {}))
@@ -135,6 +140,8 @@ class Channels:
         self._close_sockets()
         self._welcome.cancel()
         self._info.cancel()
+        if self._pins is not None:
+            self._pins.close()
         context.release()
 
     def drain(self) -> None:
@@ -150,7 +157,8 @@ class Channels:
                 socket = self._sockets[channel] = made.socket(kind)  # type: ignore[index]
                 if channel in _WATCHED:
                     self._monitors.append(socket.get_monitor_socket(zmq.EVENT_DISCONNECTED))
-                self._connect(socket, connection, channel)
+                self._set_up(socket, connection, channel)
+            self._connect(connection)
         except BaseException:
             self._close_sockets()
             context.release()
@@ -170,13 +178,29 @@ class Channels:
         self._monitors.clear()
         self._sockets.clear()
 
-    def _connect(self, socket: zmq.Socket[bytes], connection: Mapping[str, Any], channel: str) -> None:
+    def _connect(self, connection: Mapping[str, Any]) -> None:
+        places = {channel: _endpoint(connection, channel) for channel in self._sockets}
+        if connection["transport"] != "ipc":
+            for channel, place in places.items():
+                self._sockets[channel].connect(place)
+            self._reached.set_result(None)
+            return
+        paths = {Path(place.removeprefix("ipc://")): self._sockets[channel] for channel, place in places.items()}
+
+        def connect(path: Path, address: str) -> None:
+            paths.pop(path).connect(address)
+            if not paths:
+                self._reached.set_result(None)
+
+        self._pins = Pins(list(paths), connect, self._on_lost)
+
+    def _set_up(self, socket: zmq.Socket[bytes], connection: Mapping[str, Any], channel: str) -> None:
         socket.linger = 0
         # These must be set before connect.
         socket.rcvhwm = WAITING
         socket.sndhwm = WAITING_REQUESTS
         socket.maxmsgsize = MAX_ANSWER if channel == "control" else MAX_FRAME
-        # The kernel may bind after we connect: the default of 100 ms would be waited for in full.
+        # The kernel may listen after we connect: the default of 100 ms would be waited for in full.
         socket.setsockopt(zmq.RECONNECT_IVL, 2)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 50)
         if curve := connection.get("curve_publickey"):
@@ -188,7 +212,6 @@ class Channels:
         else:
             # Requests for input are routed to the stdin socket by the identity of the shell socket.
             socket.setsockopt(zmq.IDENTITY, self._codec.session.encode("ascii"))
-        socket.connect(_endpoint(connection, channel))
 
     def _send(self, channel: Channel, frames: Sequence[Buffer]) -> None:
         with contextlib.suppress(zmq.Again):
