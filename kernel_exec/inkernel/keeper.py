@@ -148,7 +148,7 @@ class Keeper(Lease):
             head, self._frames = received.split(b"\r\n\r\n", 1)
             status = head.split(None, 2)[1]
             if status not in (b"101", b"200"):
-                raise OSError(0, f"the engine answered {status.decode()}")
+                raise OSError(0, _message(self._frames))
         except OSError as error:
             tell({"error": f"the container cannot be attached to: {error.strerror or error}"})
             return
@@ -200,14 +200,13 @@ class Keeper(Lease):
 
     def _tell_created(self, status: int, body: bytes) -> None:
         try:
-            answer = json.loads(body)
-            if status == CREATED:
-                self._id = answer["Id"]
-                tell({"created": self._id})
-            else:
-                tell({"refused": answer["message"], "answered": status})
+            self._id = json.loads(body)["Id"] if status == CREATED else ""
         except (ValueError, KeyError, TypeError):
-            tell({"refused": body.decode("utf-8", "replace") or "it closed the connection", "answered": status})
+            self._id = ""
+        if self._id:
+            tell({"created": self._id})
+        else:
+            tell({"refused": _message(body), "answered": status})
         if not self._wanted:
             self._remove()
 
@@ -383,6 +382,14 @@ def _parsed(answer: bytes) -> tuple[int, bytes]:
         return int(head.split(None, 2)[1]), body
     except (ValueError, IndexError):
         return 0, b""
+
+
+def _message(body: bytes) -> str:
+    """What an engine says that refuses."""
+    try:
+        return str(json.loads(body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return body.decode("utf-8", "replace").strip() or "it closed the connection"
 
 
 def _wait_status(state: dict[str, Any]) -> int:

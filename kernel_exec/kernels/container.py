@@ -23,6 +23,9 @@ RUNTIME = PurePosixPath("/run/kernel_exec")
 CODE = PurePosixPath("/opt/kernel_exec")
 """Where the code is that runs there."""
 
+MANY_PROCESSES = 32768
+"""What Podman lets itself have."""
+
 GET_IMAGE = "`docker pull` gets one from a registry, `make engine` makes the default one"
 
 _ADVICE = (
@@ -50,6 +53,7 @@ def create_request(
     pids: int,
     mounts: Sequence[Mapping[str, Any]],
     labels: Mapping[str, str],
+    podman: bool = False,
 ) -> dict[str, Any]:
     """Return the request for a container in which nothing is allowed that the settings do not say.
 
@@ -62,7 +66,9 @@ def create_request(
         pids: processes and threads.
         mounts: made by `bind`.
         labels: ours.
+        podman: whether it is Podman that is asked: there nothing but the limit on memory bounds the inodes of /tmp.
     """
+    inodes = "" if podman else "nr_inodes=65536,"
     return {
         "Image": image,
         "Entrypoint": ["python3", "-I", "-S", str(CODE / "start.py"), "box", str(RUNTIME)],
@@ -92,11 +98,13 @@ def create_request(
             "Memory": memory,
             "MemorySwap": memory,
             "NanoCpus": int(cpus * 1e9),
-            "Tmpfs": {"/tmp": f"size={settings.tmpfs},nr_inodes=65536,mode=1777,nosuid,nodev"},  # noqa: S108
+            "Tmpfs": {"/tmp": f"size={settings.tmpfs},{inodes}mode=1777,nosuid,nodev"},  # noqa: S108
             "LogConfig": {"Type": "none"},
             "Ulimits": [
                 {"Name": "nofile", "Soft": 1024, "Hard": 4096},
                 {"Name": "core", "Soft": 0, "Hard": 0},
+                # Podman asks for the highest that there is, which not every root may grant; `pids` is the limit.
+                *([{"Name": "nproc", "Soft": MANY_PROCESSES, "Hard": MANY_PROCESSES}] if podman else []),
             ],
             "Mounts": list(mounts),
             "Runtime": settings.runtime or "",

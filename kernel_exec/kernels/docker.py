@@ -335,6 +335,7 @@ class DockerProvisioner(SupervisedProvisioner):
     async def _request(self) -> dict[str, Any]:
         """What the engine is asked to make."""
         assert self.link is not None
+        assert self._engine is not None
         assert self.link.directory is not None
         settings = self.settings
         uid, gid = self._user()
@@ -363,6 +364,7 @@ class DockerProvisioner(SupervisedProvisioner):
             pids=self._pids,
             mounts=mounts,
             labels=labels(self.link.directory.name, kept=not settings.auto_remove, expires=self.expires),
+            podman=self._engine.is_podman,
         )
 
     async def _mount(self, source: Path, target: str | PurePosixPath, user: tuple[int, int] | None) -> dict[str, Any]:

@@ -34,6 +34,7 @@ class Engine:
     Attributes:
         url: the address.
         path: of its socket.
+        is_podman: whether its last answer was one of Podman's, which lacks some of Docker's options.
 
     Raises:
         InvalidArgument: an address of a kind that is not understood.
@@ -45,6 +46,7 @@ class Engine:
             raise InvalidArgument(f"the engine's address {url!r} is none of a local socket: name unix:///PATH")
         self.url = url
         self.path = parts.path
+        self.is_podman = False
 
     @classmethod
     def find(cls) -> Engine:
@@ -93,8 +95,8 @@ class Engine:
             head = f"{method} {path} HTTP/1.0\r\nHost: engine\r\nContent-Type: application/json\r\n"
             writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
             status = int((await reader.readline()).split()[1])
-            while (await reader.readline()).strip():
-                pass
+            while header := (await reader.readline()).strip().lower():
+                self.is_podman = self.is_podman or header.startswith(b"libpod-api-version")
             chunks = []
             room = MANY
             while chunk := await reader.read(2**16):
