@@ -43,7 +43,7 @@ class Limits:
         artifact_bytes: bytes of the files of one cell that are reported as artifacts, and of each file that keeps
             what was cut; files beyond are refused and told.
         memory: bytes that the kernel and all its processes may hold; a number, or such as "2g" or "512m".
-        cpus: processors that they may use at a time.
+        cpus: processors that they may use at a time; a number, or such as "1.5".
         pids: processes and threads that there may be.
         disk: bytes that they may write to disk; as `memory`.
 
@@ -56,7 +56,7 @@ class Limits:
     image_bytes: int = 64 * MIB
     artifact_bytes: int = 1024 * MIB
     memory: int | str | None = None
-    cpus: float | None = None
+    cpus: float | str | None = None
     pids: int | None = None
     disk: int | str | None = None
 
@@ -64,6 +64,8 @@ class Limits:
         for name in ("memory", "disk"):
             if isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, checked_size(f"limits.{name}", getattr(self, name)))
+        if isinstance(self.cpus, str):
+            object.__setattr__(self, "cpus", checked_number("limits.cpus", self.cpus))
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is None and name in _MAY_BE_NONE:
@@ -78,6 +80,11 @@ class Limits:
         """The limit on memory as a number."""
         return None if self.memory is None else checked_size("limits.memory", self.memory)
 
+    @property
+    def processors(self) -> float | None:
+        """The limit on processors as a number."""
+        return None if self.cpus is None else float(self.cpus)
+
 
 _LEAST: dict[str, float] = {
     "text": 100,
@@ -90,6 +97,18 @@ _LEAST: dict[str, float] = {
     "disk": MIB,
 }
 _MAY_BE_NONE = frozenset({"text", "memory", "cpus", "pids", "disk"})
+
+
+def checked_number(what: str, value: str) -> float:
+    """Return a number that is given as text.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
+    try:
+        return float(value)
+    except ValueError:
+        raise InvalidArgument(f"{what} must be a number, or such as '1.5', not {value!r}") from None
 
 
 def checked_size(what: str, value: int | str) -> int:

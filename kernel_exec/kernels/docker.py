@@ -60,7 +60,7 @@ class DockerKernel:
         mounts: files and directories of the host, and where they are inside; read-only, unless ":rw" follows.
         env: variables for the kernel. It sees none of the host's.
         memory: bytes (or such as "2g") that everything inside may hold; `Limits.memory` wins.
-        cpus: processors that it may use at a time; `Limits.cpus` wins.
+        cpus: processors (or such as "1.5") that it may use at a time; `Limits.cpus` wins.
         pids: processes and threads that there may be; `Limits.pids` wins.
         user: "UID" or "UID:GID" inside; None for the caller's own, and for one that nobody else has when the caller
             is root.
@@ -82,7 +82,7 @@ class DockerKernel:
     mounts: Mapping[PathLike, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
     memory: int | str = 2048 * 2**20
-    cpus: float = float(min(2, os.cpu_count() or 1))
+    cpus: float | str = float(min(2, os.cpu_count() or 1))
     pids: int = 256
     user: str | None = None
     read_only: bool = True
@@ -360,7 +360,7 @@ class DockerProvisioner(SupervisedProvisioner):
             self._image["Id"],
             user=f"{uid}:{gid}",
             memory=self._memory,
-            cpus=self.limits.cpus or settings.cpus,
+            cpus=self.limits.processors or float(settings.cpus),
             pids=self._pids,
             mounts=mounts,
             labels=labels(self.link.directory.name, kept=not settings.auto_remove, expires=self.expires),

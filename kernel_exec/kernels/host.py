@@ -73,8 +73,8 @@ def check_limits(limits: Limits) -> None:
                 f"limits.{name} cannot be enforced: the system counts {what} by user, not by kernel, when it runs on "
                 f"the host; leave it out, or run the kernel in a container"
             )
-    if limits.cpus is not None:
-        _check_processors(limits.cpus)
+    if limits.processors is not None:
+        _check_processors(limits.processors)
 
 
 def _check_processors(cpus: float) -> None:
@@ -148,9 +148,9 @@ class HostProvisioner(SupervisedProvisioner):
     async def _launch(self, command: list[str], env: dict[str, str]) -> None:
         assert self.link is not None
         cpus = None
-        if self.limits.cpus is not None:
+        if self.limits.processors is not None:
             # Each kernel its own ones, as far as there are enough: not all of them the first.
-            cpus = random.sample(sorted(os.sched_getaffinity(0)), int(self.limits.cpus))
+            cpus = random.sample(sorted(os.sched_getaffinity(0)), int(self.limits.processors))
         memory = self.limits.memory_bytes
         await self.link.launch(command, env, self._cwd, ours=self.launches_ours, memory=memory, soft=memory, cpus=cpus)
 

@@ -42,7 +42,7 @@ def test_the_analysis(engine: Any, tmp_path: Path) -> None:
     kernel = DockerKernel(
         workdir="/workspace", name="autogen-executor-{uuid}", env={"PYTHONPATH": "/workspace"}, auto_remove=True
     )
-    with Executor(kernel=kernel, workdir=tmp_path, limits=Limits(memory="2g", cpus=1.0, pids=100)) as executor:
+    with Executor(kernel=kernel, workdir=tmp_path, limits=Limits(memory="2g", cpus="1.0", pids=100)) as executor:
         result = executor.execute(ANALYSIS).raise_for_error()
         assert "行数: 100" in result.stdout
         assert not result.stderr

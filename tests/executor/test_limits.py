@@ -230,7 +230,15 @@ for name in ('cut.stdout', 'sent.stdout'):
 
 @pytest.mark.parametrize(
     "bad",
-    [{"text": 1}, {"output_bytes": 10}, {"output_bytes": None}, {"memory": 1}, {"cpus": 0}, {"cpus": float("nan")}],
+    [
+        {"text": 1},
+        {"output_bytes": 10},
+        {"output_bytes": None},
+        {"memory": 1},
+        {"cpus": 0},
+        {"cpus": float("nan")},
+        {"cpus": "many"},
+    ],
 )
 def test_limits_that_cannot_work(bad: dict[str, float | None]) -> None:
     with pytest.raises(InvalidArgument):
