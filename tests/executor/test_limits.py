@@ -240,7 +240,7 @@ for name in ('cut.stdout', 'sent.stdout'):
         {"cpus": "many"},
     ],
 )
-def test_limits_that_cannot_work(bad: dict[str, float | None]) -> None:
+def test_limits_that_cannot_work(bad: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument):
         Limits(**bad)  # type: ignore[arg-type]
 
