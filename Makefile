@@ -25,6 +25,7 @@ check: ## lint, format, strict types, import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.10 kernel_exec/inkernel kernel_exec/kernels/images/inside.py
 	$(BIN)/lint-imports --no-cache
 
 conformance: ## the suites of others on our kernels, and the long attacks

@@ -7,7 +7,10 @@ KernelExecError
  ├── KernelStartError                      no kernel could be started
  │    ├── UnknownKernel                    no kernelspec of that name
  │    ├── EngineUnavailable                no container engine answers
- │    └── EngineError                      the container engine refuses what it was asked
+ │    ├── EngineError                      the container engine refuses what it was asked
+ │    └── ImageError                       no kernel can run in the image
+ │         ├── ImageUnavailable            the engine has none of that name, and cannot get it
+ │         └── ImageBuildFailed            it could not be made
  ├── ExecutionFailed                       what `raise_for_error` raises: the cell did not end well
  │    ├── ExecutionTimeout                 it ran into its deadline
  │    ├── ExecutionInterrupted             it was interrupted or cancelled
@@ -72,6 +75,27 @@ class EngineError(KernelStartError):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class ImageError(KernelStartError):
+    """No kernel can run in an image: it has no Python, or too old a one, or is for another kind of processor."""
+
+
+class ImageUnavailable(ImageError):
+    """The engine has no image of that name, and cannot get it."""
+
+
+class ImageBuildFailed(ImageError):
+    """An image could not be made.
+
+    Args:
+        message: what happened, why, what to do.
+        log: the last lines of the program that failed; "" where none did.
+    """
+
+    def __init__(self, message: str, log: str = "") -> None:
+        super().__init__(message)
+        self.log = log
 
 
 class ExecutionFailed(KernelExecError):

@@ -1,6 +1,12 @@
-"""What all tests share: an environment that is the same on every machine."""
+"""What all tests share: an environment that is the same on every machine, and a container engine."""
 
+from __future__ import annotations
+
+import asyncio
 import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -18,3 +24,48 @@ def _plain_environment(tmp_path_factory: pytest.TempPathFactory) -> None:
         os.environ[name] = str(home / name.lower())
     for name in ("JUPYTER_PATH", "JUPYTER_DEFAULT_PROVISIONER_NAME", "MPLBACKEND", "PYTHONSTARTUP"):
         os.environ.pop(name, None)
+
+
+LEFT_OUT = "ENGINE=no: no container engine is used"
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Any]:
+    """A client of the engine. Without one every test that uses it fails, unless ENGINE=no says that none is wanted."""
+    import docker
+
+    client = docker.from_env()
+    client.ping()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def ipykernel6(engine: Any) -> str:
+    """The name of an image with the oldest ipykernel that works. It is made once on a machine."""
+    from kernel_exec.kernels.engine import Engine
+    from kernel_exec.kernels.images import BASE_IMAGE, prepare
+
+    return asyncio.run(prepare(Engine.find(), BASE_IMAGE, ["ipykernel==6.29.5"])).name
+
+
+@pytest.hookimpl(tryfirst=True)  # so that `-m` knows the marker
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Mark the tests that need an engine, and leave them out where none is wanted."""
+    for item in items:
+        if "engine" in getattr(item, "fixturenames", ()):
+            item.add_marker("engine")
+            if os.environ.get("ENGINE") == "no":
+                item.add_marker(pytest.mark.skip(reason=LEFT_OUT))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what ENGINE=no has left out."""
+    reports = terminalreporter.stats.get("skipped", ())
+    files = Counter(report.nodeid.partition("::")[0] for report in reports if LEFT_OUT in str(report.longrepr))
+    if files:
+        terminalreporter.section(
+            f"{files.total()} TESTS OF CONTAINERS DID NOT RUN (ENGINE=no)", sep="!", red=True, bold=True
+        )
+        for name, count in sorted(files.items()):
+            terminalreporter.line(f"{name}: {count}")

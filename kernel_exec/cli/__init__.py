@@ -5,7 +5,15 @@ from __future__ import annotations
 import signal
 from collections.abc import Sequence
 
-from kernel_exec.cli.arguments import INTERRUPTED, Arguments, ConsoleArguments, DoctorArguments, GcArguments, parse
+from kernel_exec.cli.arguments import (
+    INTERRUPTED,
+    Arguments,
+    ConsoleArguments,
+    DoctorArguments,
+    GcArguments,
+    RunArguments,
+    parse,
+)
 from kernel_exec.cli.streams import OutputLost, lose_streams, mend_streams
 
 
@@ -41,7 +49,11 @@ def _perform(options: Arguments) -> int:
             from kernel_exec.cli.console import console
 
             return console(options)
-        case _:
+        case RunArguments():
             from kernel_exec.cli.run import run
 
             return run(options)
+        case _:
+            from kernel_exec.cli.image import image
+
+            return image(options)

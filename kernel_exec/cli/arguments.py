@@ -50,6 +50,26 @@ Remove the containers of this user whose process is gone, which only an engine t
 is {OK}, and {CANNOT} when no engine answers.
 """
 
+_IMAGE = """\
+Images for kernels in containers. Any image with Python 3.10 or later can be one's base; the default one is made without
+any registry of images.
+"""
+
+_IMAGE_BUILD = """\
+Make an image in which kernels can start on another one, with packages, and print its name. It is made once: the same
+again costs nothing. Wheels come by this Python's pip, or from a folder.
+"""
+
+_IMAGE_PRUNE = """\
+Remove the images that were made on others and of which there is no container. The default image and its base stay, and
+so does every image that somebody has given another name.
+"""
+
+_IMAGE_BOOTSTRAP = """\
+Make the default image out of Debian's packages and of wheels, where it is not there yet. Needs mmdebstrap, and takes
+about a minute.
+"""
+
 _RUN = """\
 Run the cells of FILE in one live kernel and record them as a notebook. Output is shown as it comes; the run stops at
 the first cell that fails, unless the cell is tagged `raises-exception`. What an older notebook of that name held is
@@ -129,7 +149,54 @@ class GcArguments:
     all: bool
 
 
-Arguments = RunArguments | ConsoleArguments | DoctorArguments | GcArguments
+@dataclass(frozen=True, slots=True)
+class ImageBuildArguments:
+    """What `kernel-exec image build` was asked for.
+
+    Attributes:
+        image: the image to make it on.
+        requirements: what it is to have.
+        wheels: a folder with all of that; None to have pip get it.
+    """
+
+    image: str
+    requirements: tuple[str, ...]
+    wheels: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageListArguments:
+    """What `kernel-exec image list` was asked for.
+
+    Attributes:
+        json: print one JSON document instead of lines.
+    """
+
+    json: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePruneArguments:
+    """What `kernel-exec image prune` was asked for.
+
+    Attributes:
+        json: print one JSON document instead of lines.
+        dry_run: only tell.
+        older_than: days since an image was made.
+    """
+
+    json: bool
+    dry_run: bool
+    older_than: float
+
+
+@dataclass(frozen=True, slots=True)
+class ImageBootstrapArguments:
+    """What `kernel-exec image bootstrap` was asked for: nothing else."""
+
+
+ImageArguments = ImageBuildArguments | ImageListArguments | ImagePruneArguments | ImageBootstrapArguments
+Arguments = RunArguments | ConsoleArguments | DoctorArguments | GcArguments | ImageArguments
 
 
 def parse(arguments: Sequence[str] | None) -> Arguments:
@@ -193,7 +260,44 @@ def _parser() -> argparse.ArgumentParser:
     gc.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
     gc.add_argument("--all", action="store_true", help="those as well that were asked to stay when they had ended")
     gc.set_defaults(make=lambda options: GcArguments(options.json, options.dry_run, options.all))
+    _add_image(commands.add_parser("image", help="images for kernels in containers", description=_IMAGE))
     return parser
+
+
+def _add_image(image: argparse.ArgumentParser) -> None:
+    """Add the commands about images."""
+    commands = image.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    build = commands.add_parser(
+        "build", help="make an image on another one, with packages", description=_IMAGE_BUILD, allow_abbrev=False
+    )
+    build.add_argument("image", metavar="IMAGE", help="the image to make it on, pulled when it is not there")
+    build.add_argument(
+        *("-r", "--requirement"),
+        metavar="REQUIREMENT",
+        action="append",
+        default=[],
+        help="a package that it is to have, such as 'pandas>=2'; can be given more than once",
+    )
+    build.add_argument("--wheels", metavar="DIR", type=Path, help="a folder with all of those as wheels")
+    build.set_defaults(
+        make=lambda options: ImageBuildArguments(options.image, tuple(options.requirement), options.wheels)
+    )
+    shown = commands.add_parser("list", help="show the images that were made", allow_abbrev=False)
+    shown.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
+    shown.set_defaults(make=lambda options: ImageListArguments(options.json))
+    prune = commands.add_parser(
+        "prune", help="remove images that nobody uses", description=_IMAGE_PRUNE, allow_abbrev=False
+    )
+    prune.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
+    prune.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
+    prune.add_argument(
+        "--older-than", metavar="DAYS", type=_days, default=0.0, help="only those made longer ago (default: all)"
+    )
+    prune.set_defaults(make=lambda options: ImagePruneArguments(options.json, options.dry_run, options.older_than))
+    bootstrap = commands.add_parser(
+        "bootstrap", help="make the default image", description=_IMAGE_BOOTSTRAP, allow_abbrev=False
+    )
+    bootstrap.set_defaults(make=lambda options: ImageBootstrapArguments())
 
 
 def _add_session(command: argparse.ArgumentParser, *, default_kernel: str) -> None:
@@ -217,6 +321,16 @@ def _parameter(text: str) -> tuple[str, Any]:
     if not name.isidentifier() or keyword.iskeyword(name):
         raise argparse.ArgumentTypeError(f"{name!r} cannot be the name of a variable")
     return name, parameter_value(value)
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days") from None
+    if not 0 <= days < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is below zero, or no end")
+    return days
 
 
 def _seconds(text: str) -> float:

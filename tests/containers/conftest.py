@@ -1,27 +1,14 @@
-"""An engine that answers, and executors in containers that tests share."""
+"""Executors in containers that tests share."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import docker
 import pytest
 
 from kernel_exec import DockerKernel, Executor
-
-
-@pytest.fixture(scope="session")
-def engine() -> Iterator[Any]:
-    """A client of the engine. Without one every test here fails, unless ENGINE=no says that none is wanted."""
-    if os.environ.get("ENGINE") == "no":
-        pytest.skip("ENGINE=no: this test of a container does not run")
-    client = docker.from_env()
-    client.ping()
-    yield client
-    client.close()
 
 
 @pytest.fixture(scope="module")
