@@ -6,10 +6,13 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tests.images.stubs import stub
 
 # How long an example takes says something of the machine.
 settings.register_profile("tests", deadline=None)
@@ -41,12 +44,15 @@ def engine() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def ipykernel6(engine: Any) -> str:
-    """The name of an image with the oldest ipykernel that works. It is made once on a machine."""
-    from kernel_exec.kernels.engine import Engine
-    from kernel_exec.kernels.images import BASE_IMAGE, prepare
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with pip, and what is called ipykernel and is installed in a moment: making an image is the same."""
+    from kernel_exec.kernels.images.python import Python
+    from kernel_exec.kernels.images.wheels import download
 
-    return asyncio.run(prepare(Engine.find(), BASE_IMAGE, ["ipykernel==6.29.5"])).name
+    folder = tmp_path_factory.mktemp("wheels")
+    asyncio.run(download(folder, [], Python("python3", "3.11.2", "x86_64", "2.36")))
+    stub(folder, "6.30.0")
+    return folder
 
 
 @pytest.hookimpl(tryfirst=True)  # so that `-m` knows the marker

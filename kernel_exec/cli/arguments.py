@@ -157,11 +157,13 @@ class ImageBuildArguments:
         image: the image to make it on.
         requirements: what it is to have.
         wheels: a folder with all of that; None to have pip get it.
+        platform: what it must be for; None for whatever the engine can run.
     """
 
     image: str
     requirements: tuple[str, ...]
     wheels: Path | None
+    platform: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,14 +182,10 @@ class ImagePruneArguments:
     """What `kernel-exec image prune` was asked for.
 
     Attributes:
-        json: print one JSON document instead of lines.
         dry_run: only tell.
-        older_than: days since an image was made.
     """
 
-    json: bool
     dry_run: bool
-    older_than: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,8 +277,11 @@ def _add_image(image: argparse.ArgumentParser) -> None:
         help="a package that it is to have, such as 'pandas>=2'; can be given more than once",
     )
     build.add_argument("--wheels", metavar="DIR", type=Path, help="a folder with all of those as wheels")
+    build.add_argument("--platform", metavar="OS/ARCH", help="what it must be for, such as linux/arm64")
     build.set_defaults(
-        make=lambda options: ImageBuildArguments(options.image, tuple(options.requirement), options.wheels)
+        make=lambda options: ImageBuildArguments(
+            options.image, tuple(options.requirement), options.wheels, options.platform
+        )
     )
     shown = commands.add_parser("list", help="show the images that were made", allow_abbrev=False)
     shown.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
@@ -288,12 +289,8 @@ def _add_image(image: argparse.ArgumentParser) -> None:
     prune = commands.add_parser(
         "prune", help="remove images that nobody uses", description=_IMAGE_PRUNE, allow_abbrev=False
     )
-    prune.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
     prune.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
-    prune.add_argument(
-        "--older-than", metavar="DAYS", type=_days, default=0.0, help="only those made longer ago (default: all)"
-    )
-    prune.set_defaults(make=lambda options: ImagePruneArguments(options.json, options.dry_run, options.older_than))
+    prune.set_defaults(make=lambda options: ImagePruneArguments(options.dry_run))
     bootstrap = commands.add_parser(
         "bootstrap", help="make the default image", description=_IMAGE_BOOTSTRAP, allow_abbrev=False
     )
@@ -321,16 +318,6 @@ def _parameter(text: str) -> tuple[str, Any]:
     if not name.isidentifier() or keyword.iskeyword(name):
         raise argparse.ArgumentTypeError(f"{name!r} cannot be the name of a variable")
     return name, parameter_value(value)
-
-
-def _days(text: str) -> float:
-    try:
-        days = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of days") from None
-    if not 0 <= days < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is below zero, or no end")
-    return days
 
 
 def _seconds(text: str) -> float:

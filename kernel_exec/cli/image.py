@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from importlib.util import find_spec
 
@@ -25,9 +26,9 @@ from kernel_exec.cli.streams import Out
 from kernel_exec.cli.tame import tamed
 from kernel_exec.errors import InvalidArgument, KernelStartError
 from kernel_exec.kernels.engine import Engine
-from kernel_exec.kernels.images import OwnImage, PreparedImage, Progress, bootstrap, list_images, prepare, prune
-
-_DAY = 86400.0
+from kernel_exec.kernels.images.default import bootstrap
+from kernel_exec.kernels.images.inventory import OwnImage, list_images, prune
+from kernel_exec.kernels.images.prepared import PreparedImage, prepare
 
 
 def image(arguments: ImageArguments) -> int:
@@ -47,35 +48,32 @@ def image(arguments: ImageArguments) -> int:
 async def _perform(arguments: ImageArguments, out: Out) -> int:
     engine = Engine.find()
     match arguments:
-        case ImageBuildArguments(image=name, requirements=requirements, wheels=wheels):
-            with _progress() as tell:
-                made = await prepare(engine, name, requirements, wheels=wheels, on_progress=tell)
+        case ImageBuildArguments(image=name, requirements=requirements, wheels=wheels, platform=platform):
+            with _progress():
+                made = await prepare(engine, name, requirements, wheels=wheels, platform=platform)
             _tell_prepared(made, out)
         case ImageBootstrapArguments():
-            with _progress() as tell:
-                made = await bootstrap(engine, on_progress=tell)
+            with _progress():
+                made = await bootstrap(engine)
             _tell_prepared(made, out)
         case ImageListArguments(json=as_document):
             images = await list_images(engine)
             if as_document:
                 out.write(json.dumps({"images": [asdict(found) for found in images]}, indent=1) + "\n")
             else:
-                out.write("".join(line_of(found) for found in images) or "there is no image of this program's\n")
-        case ImagePruneArguments(json=as_document, dry_run=dry_run, older_than=days):
-            images = await prune(engine, older_than=days * _DAY, dry_run=dry_run)
-            if as_document:
-                document = {"removed": not dry_run, "images": [asdict(found) for found in images]}
-                out.write(json.dumps(document, indent=1) + "\n")
-            else:
-                _tell_pruned(images, out, dry_run=dry_run)
+                out.write("".join(map(_line_of, images)) or "there is no image of this program's\n")
+        case ImagePruneArguments(dry_run=dry_run):
+            verb = "would remove" if dry_run else "removed"
+            removed = [f"{verb} {_line_of(found)}" for found in await prune(engine, dry_run=dry_run)]
+            out.write("".join(removed) or "nothing is left over\n")
     return OK
 
 
-def line_of(image: OwnImage) -> str:
+def _line_of(image: OwnImage) -> str:
     """Return an image as a line of text."""
     what = [f"{image.size / 1e6:.0f} MB", f"made {time.strftime('%Y-%m-%d', time.localtime(image.created))}"]
     if image.python:
-        what.append(f"Python {image.python}")
+        what.append(f"Python {image.python.version}")
     if image.base:
         what.append(f"on {image.base}")
     if image.requirements:
@@ -88,24 +86,39 @@ def line_of(image: OwnImage) -> str:
 def _tell_prepared(made: PreparedImage, out: Out) -> None:
     """Tell the name, on a line of its own for programs, and what it has to people."""
     out.write(f"{made.name}\n")
-    print(f"It has Python {made.python_version} and ipykernel {made.ipykernel_version}.", file=sys.stderr)
+    print(f"It has Python {made.python.version} and ipykernel {made.python.ipykernel}.", file=sys.stderr)
 
 
-def _tell_pruned(images: Sequence[OwnImage], out: Out, *, dry_run: bool) -> None:
-    for found in images:
-        out.write(f"{'would remove' if dry_run else 'removed'} {line_of(found)}")
-    if not images:
-        out.write("nothing is left over\n")
+class _Lines(logging.Handler):
+    """Hands on the lines of a log.
+
+    Args:
+        show: called with each.
+    """
+
+    def __init__(self, show: Callable[[str], object]) -> None:
+        super().__init__(logging.INFO)
+        self._show = show
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand on one line."""
+        self._show(tamed(record.getMessage(), for_pipe=True))
 
 
 @contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
+def _progress() -> Iterator[None]:
     """Show on standard error what is done: on a terminal in one line that changes, else line by line."""
-    if not sys.stderr.isatty() or find_spec("rich") is None:
-        yield lambda line: print(tamed(line, for_pipe=True), file=sys.stderr, flush=True)
-        return
-    from rich.console import Console
-    from rich.text import Text
+    with contextlib.ExitStack() as stack:
+        if sys.stderr.isatty() and find_spec("rich"):
+            from rich.console import Console
+            from rich.text import Text
 
-    with Console(stderr=True).status("") as status:
-        yield lambda line: status.update(Text(tamed(line, for_pipe=True)))
+            status = stack.enter_context(Console(stderr=True).status(""))
+            lines = _Lines(lambda line: status.update(Text(line)))
+        else:
+            lines = _Lines(lambda line: print(line, file=sys.stderr, flush=True))
+        log = logging.getLogger("kernel_exec")
+        log.setLevel(logging.INFO)
+        log.addHandler(lines)
+        stack.callback(log.removeHandler, lines)
+        yield

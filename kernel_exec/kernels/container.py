@@ -17,6 +17,7 @@ from kernel_exec.errors import EngineError
 
 if TYPE_CHECKING:
     from kernel_exec.kernels.docker import DockerKernel
+    from kernel_exec.kernels.images.prepared import PreparedImage
 
 RUNTIME = PurePosixPath("/run/kernel_exec")
 """Where the runtime directory is inside."""
@@ -26,7 +27,9 @@ CODE = PurePosixPath("/opt/kernel_exec")
 MANY_PROCESSES = 32768
 """What Podman lets itself have."""
 
-GET_IMAGE = "`docker pull` gets one from a registry, `make engine` makes the default one"
+DEFAULT_IMAGE = "kernel-exec/python:latest"
+"""The image of kernels whose caller names none."""
+GET_IMAGE = "`docker pull` gets one from a registry, `kernel-exec image bootstrap` makes the default one"
 
 _ADVICE = (
     ("port is already allocated", "name another port of the host, or None for any"),
@@ -36,7 +39,6 @@ _ADVICE = (
     ("unknown or invalid runtime name", "install it and name it in the engine's configuration, or leave runtime out"),
     ("is already in use by container", "leave '{uuid}' in the name, or remove that container"),
     ("network ", "`docker network ls` shows which there are"),
-    ("executable file not found", "the image has no python3: name one that has Python 3.10 or later"),
     ("Range of CPUs", "ask for fewer"),
     ("No such image", GET_IMAGE),
 )
@@ -45,7 +47,7 @@ _ADVICE = (
 
 def create_request(
     settings: DockerKernel,
-    image: str,
+    image: PreparedImage,
     *,
     user: str,
     memory: int,
@@ -59,7 +61,7 @@ def create_request(
 
     Args:
         settings: what kind of container.
-        image: its id.
+        image: of which it is made.
         user: "UID:GID" inside.
         memory: bytes, swap included.
         cpus: processors.
@@ -70,8 +72,8 @@ def create_request(
     """
     inodes = "" if podman else "nr_inodes=65536,"
     return {
-        "Image": image,
-        "Entrypoint": ["python3", "-I", "-S", str(CODE / "start.py"), "box", str(RUNTIME)],
+        "Image": image.id,
+        "Entrypoint": [image.python.executable, "-I", "-S", str(CODE / "start.py"), "box", str(RUNTIME)],
         "Cmd": [],
         "User": user,
         "WorkingDir": settings.workdir,

@@ -12,17 +12,17 @@ import os
 import re
 import secrets
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from jupyter_client.kernelspec import KernelSpec
 
 from kernel_exec.errors import EngineError, EngineUnavailable, InvalidArgument, KernelStartError, WrongType
-from kernel_exec.kernels.container import CODE, GET_IMAGE, RUNTIME, bind, container_name, create_request, explained
+from kernel_exec.kernels.container import CODE, DEFAULT_IMAGE, RUNTIME, bind, container_name, create_request, explained
 from kernel_exec.kernels.death import Death, Usage, death_of, megabytes
 from kernel_exec.kernels.engine import Engine
 from kernel_exec.kernels.events import Created, Refused
@@ -33,6 +33,9 @@ from kernel_exec.kernels.meter import Meter, meter_inside
 from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner, absolute
 from kernel_exec.settings import Limits, PathLike, checked_size
 
+if TYPE_CHECKING:
+    from kernel_exec.kernels.images.prepared import PreparedImage
+
 STARTING = 30.0
 """Seconds that the engine may take to make or start a container."""
 USERS = range(2_000_000_000, 2_100_000_000)
@@ -41,6 +44,8 @@ SOFT = 1 / 8
 """The part of the memory that is kept back from the kernel, so that it is refused more before it is killed."""
 
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
+_MAY_BE_NONE = frozenset({"user", "runtime", "platform"})
+_PLATFORM = re.compile(r"linux/[a-z0-9]+(/v\d+)?")
 _USER = re.compile(r"(\d+)(?::(\d+))?")
 
 
@@ -49,7 +54,11 @@ class DockerKernel:
     """A Python kernel in a container: no network, no capabilities, no files but its work directory.
 
     Attributes:
-        image: name of an image with Python 3.10 or later.
+        image: name of an image with Python 3.10 or later. What it lacks, ipykernel or a requirement, gets it in another
+            one that is made on it, once.
+        requirements: what the image must have beside it, such as "pandas>=2".
+        wheels: a folder that has all of that as wheels; None to have pip get it.
+        platform: what the image must be for, such as "linux/arm64"; None for whatever the engine can run.
         workdir: the work directory as the kernel sees it; the executor's `workdir` is mounted there.
         name: of the container; `{uuid}` and `{user}` are filled in.
         auto_remove: whether the container goes when it has ended; otherwise it stays, stopped.
@@ -73,7 +82,10 @@ class DockerKernel:
         InvalidArgument, WrongType: one of them cannot work.
     """
 
-    image: str = "kernel-exec/python:latest"
+    image: str = DEFAULT_IMAGE
+    requirements: Sequence[str] = ()
+    wheels: PathLike | None = None
+    platform: str | None = None
     workdir: str = "/workspace"
     name: str = "kernel-exec-{user}-{uuid}"
     auto_remove: bool = True
@@ -93,10 +105,8 @@ class DockerKernel:
     kernel_name: ClassVar[str] = "python3"
 
     def __post_init__(self) -> None:
-        for name in ("image", "workdir", "name", "network"):
-            _check_text(name, getattr(self, name))
-        for name in ("user", "runtime"):
-            if getattr(self, name) is not None:
+        for name in ("image", "workdir", "name", "network", "user", "runtime", "platform"):
+            if getattr(self, name) is not None or name not in _MAY_BE_NONE:
                 _check_text(name, getattr(self, name))
         for name in ("auto_remove", "read_only"):
             if not isinstance(getattr(self, name), bool):
@@ -111,6 +121,13 @@ class DockerKernel:
         _check_labels(self.labels)
         for name in ("env", "labels", "mounts", "ports"):
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
+        if self.requirements != () or self.wheels is not None:
+            from kernel_exec.kernels.images.wheels import checked_folder, normalized
+
+            object.__setattr__(self, "requirements", normalized(self.requirements))
+            object.__setattr__(self, "wheels", self.wheels and checked_folder(self.wheels))
+        if self.platform and not _PLATFORM.fullmatch(self.platform):
+            raise InvalidArgument(f"platform must be such as 'linux/amd64' or 'linux/arm64', not {self.platform!r}")
         _check_place("workdir", self.workdir)
         _check_name(self.name)
         _check_ports(self.ports, self.network)
@@ -156,24 +173,27 @@ class DockerProvisioner(SupervisedProvisioner):
         self.container = ""
         """The name of the container; empty before there is one."""
         self._engine: Engine | None = None
-        self._image: dict[str, Any] = {}
+        self._image: PreparedImage | None = None
         self._meter: Meter | None = None
 
     async def prepare(self) -> None:
-        """Find the engine, and the image.
+        """Find the engine, and the image, which is made where it lacks something.
 
         Raises:
-            EngineUnavailable, KernelStartError: there is none.
+            EngineUnavailable, EngineError, ImageError: there is none.
         """
+        from kernel_exec.kernels.images.prepared import prepare
+
         self._engine = Engine.find()
         await sweep(self._engine)
-        name = self.settings.image
-        try:
-            self._image = await self._engine.ask("GET", f"/images/{quote(name)}/json")
-        except EngineError as error:
-            if error.status != 404:
-                raise
-            raise KernelStartError(f"the engine has no image {name!r}: {GET_IMAGE}") from error
+        settings = self.settings
+        self._image = await prepare(
+            self._engine,
+            settings.image,
+            settings.requirements,
+            wheels=settings.wheels,
+            platform=settings.platform,
+        )
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         """Make the runtime directory and decide command and connection.
@@ -181,8 +201,9 @@ class DockerProvisioner(SupervisedProvisioner):
         Raises:
             KernelStartError: there is no engine or no image; the keeper cannot start, or has no place for its files.
         """
-        if self._engine is None:
+        if self._image is None:
             await self.prepare()
+        assert self._image is not None
         link = await self._opened()
         assert link.directory is not None
         if self.parent is None:
@@ -191,7 +212,7 @@ class DockerProvisioner(SupervisedProvisioner):
             self._connect_manager(self.parent, link, kwargs)
         given = kwargs.pop("env", None) or {}
         self._write_inner_connection(link.directory)
-        command = ["python3", str(CODE / LAUNCHER.name), "-f", str(RUNTIME / "inside.json")]
+        command = [self._image.python.executable, str(CODE / LAUNCHER.name), "-f", str(RUNTIME / "inside.json")]
         if self.parent is None:
             command += [f"{name}={value}" for name, value in OPTIONS.items()]
         self.launches_ours = True
@@ -337,6 +358,7 @@ class DockerProvisioner(SupervisedProvisioner):
         assert self.link is not None
         assert self._engine is not None
         assert self.link.directory is not None
+        assert self._image is not None
         settings = self.settings
         uid, gid = self._user()
         mapped = os.getuid() == 0
@@ -357,7 +379,7 @@ class DockerProvisioner(SupervisedProvisioner):
                 mounts.append(bind(Path(path), place, read_only=True))
         return create_request(
             settings,
-            self._image["Id"],
+            self._image,
             user=f"{uid}:{gid}",
             memory=self._memory,
             cpus=self.limits.processors or float(settings.cpus),

@@ -1,25 +1,27 @@
 """A container engine with Docker's HTTP API: Docker, Podman. https://docs.docker.com/engine/api/
 
 Only what the way of a kernel needs, and without the docker package, whose import alone takes a third of a start; images
-are built with that. HTTP 1.0, one connection a request: the answer ends with the connection, whatever the engine.
+are pulled with that. HTTP 1.0, one connection a request: the answer ends with the connection, whatever the engine.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from kernel_exec.errors import EngineError, EngineUnavailable, InvalidArgument
+from kernel_exec.settings import MIB
 
 TIMEOUT = 10.0
 """Seconds in which an engine that is well answers anything but the making of a container."""
-MANY = 64 * 2**20
+MANY = 64 * MIB
 """Bytes of an answer beyond which it is none."""
 
 _GET_ONE = "start one, such as dockerd, or name it in DOCKER_HOST; `kernel-exec doctor` tells more"
@@ -76,6 +78,23 @@ class Engine:
             EngineError: the engine refuses.
             EngineUnavailable: it does not answer, or not in time.
         """
+        sent = b"" if body is None else json.dumps(body).encode()
+        answer = await self.read(method, path, sent, timeout=timeout)
+        return json.loads(answer) if answer.strip() else None
+
+    async def read(self, method: str, path: str, body: bytes | BinaryIO = b"", *, timeout: float = TIMEOUT) -> bytes:
+        """Send a request; return the answer as it comes.
+
+        Args:
+            method: of HTTP.
+            path: and query.
+            body: JSON, or an archive in a file.
+            timeout: seconds until the answer must be there.
+
+        Raises:
+            EngineError: the engine refuses.
+            EngineUnavailable: it does not answer, or not in time.
+        """
         try:
             async with asyncio.timeout(timeout):
                 status, answer = await self._exchange(method, path, body)
@@ -86,14 +105,20 @@ class Engine:
             raise EngineUnavailable(f"the engine at {self.url} does not answer ({reason}): {_GET_ONE}") from error
         if status >= 400:
             raise EngineError(_message(answer), status)
-        return json.loads(answer) if answer.strip() else None
+        return answer
 
-    async def _exchange(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, bytes]:
+    async def _exchange(self, method: str, path: str, body: bytes | BinaryIO) -> tuple[int, bytes]:
+        file = io.BytesIO(body) if isinstance(body, bytes) else body
+        kind = "application/json" if isinstance(body, bytes) else "application/x-tar"
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
         reader, writer = await asyncio.open_unix_connection(self.path)
         try:
-            data = b"" if body is None else json.dumps(body).encode()
-            head = f"{method} {path} HTTP/1.0\r\nHost: engine\r\nContent-Type: application/json\r\n"
-            writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
+            head = f"{method} {path} HTTP/1.0\r\nHost: engine\r\nContent-Type: {kind}\r\nContent-Length: {size}\r\n\r\n"
+            writer.write(head.encode())
+            while data := file.read(MIB):
+                writer.write(data)
+                await writer.drain()
             status = int((await reader.readline()).split()[1])
             while header := (await reader.readline()).strip().lower():
                 self.is_podman = self.is_podman or header.startswith(b"libpod-api-version")

@@ -36,13 +36,20 @@ CELLS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def both(engine: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Executor, Executor]]:
-    """An executor on the host, and one in a container."""
+@pytest.fixture(scope="module", params=[(), ("ipykernel==6.29.5",)], ids=["default", "ipykernel 6"])
+def both(
+    engine: Any, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[tuple[Executor, Executor]]:
+    """An executor on the host, and one in a container, also with the oldest ipykernel that works."""
     with (
         Executor(kernel=HostKernel(), workdir=tmp_path_factory.mktemp("host"), timeout=30) as host,
-        Executor(kernel=DockerKernel(), workdir=tmp_path_factory.mktemp("box"), timeout=30) as box,
+        Executor(
+            kernel=DockerKernel(requirements=request.param), workdir=tmp_path_factory.mktemp("box"), timeout=30
+        ) as box,
     ):
+        version = box.execute("import ipykernel; ipykernel.__version__").text
+        host.execute("import ipykernel")
+        assert version.startswith("'6.29.5'" if request.param else "'7.")
         yield host, box
 
 
@@ -87,3 +94,10 @@ def test_the_deadline(both: tuple[Executor, Executor]) -> None:
         assert result.status == "timeout"
         assert result.stdout == "before\n"
         assert executor.execute("kept").text == "5"
+
+
+def test_a_death(both: tuple[Executor, Executor]) -> None:
+    for executor in both:
+        result = executor.execute("print('before', flush=True)\nimport os; os._exit(3)")
+        assert (result.status, result.stdout, result.state_preserved) == ("died", "before\n", False)
+        assert executor.execute("1 + 1").text == "2"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shutil
 import socket
 import urllib.request
 from collections.abc import Callable
@@ -11,9 +13,19 @@ from typing import Any
 
 import pytest
 
-from kernel_exec import DockerKernel, EngineUnavailable, Executor, InvalidArgument, KernelStartError, Limits, WrongType
+from kernel_exec import (
+    DockerKernel,
+    EngineUnavailable,
+    Executor,
+    ImageError,
+    InvalidArgument,
+    KernelStartError,
+    Limits,
+    WrongType,
+)
 from tests.containers.conftest import containers, name_of
 from tests.executor.looks import wait_until
+from tests.images.stubs import stub
 
 
 def test_what_the_engine_was_asked_for(fresh: Callable[..., Executor], engine: Any) -> None:
@@ -86,6 +98,44 @@ def test_a_user(fresh: Callable[..., Executor]) -> None:
     assert (executor.workdir / "x").stat().st_uid == os.getuid()
 
 
+def test_requirements(fresh: Callable[..., Executor], engine: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "kernel_exec")
+    first = fresh(requirements=["tabulate"])
+    assert first.execute("import pandas; print(pandas.DataFrame({'a': [1]}).to_markdown())").ok
+    caplog.clear()
+    second = fresh(requirements=("Tabulate",))
+    assert second.execute("import tabulate").ok
+    assert not caplog.messages
+    images = {engine.containers.get(name_of(executor)).attrs["Image"] for executor in (first, second)}
+    assert images == {next(image.id for image in engine.images.list() if _has(image, "tabulate"))}
+
+
+def _has(image: Any, requirement: str) -> bool:
+    return image.labels.get("kernel_exec.requirements") == requirement
+
+
+def test_wheels(
+    fresh: Callable[..., Executor], engine: Any, wheels: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(wheels, tmp_path, dirs_exist_ok=True)
+    stub(tmp_path, "1.0", "kx_stub")
+    caplog.set_level(logging.INFO, "kernel_exec")
+    executor = fresh(requirements=["kx-stub"], wheels=tmp_path)
+    assert executor.execute("import kx_stub; kx_stub.__file__").ok
+    assert caplog.messages == ["installing kx-stub into kernel-exec/python:latest"]  # nothing was asked of an index
+    executor.close()
+    for image in engine.images.list():
+        if _has(image, "kx-stub"):
+            engine.images.remove(image.tags[0], force=True)  # its container may be on its way out
+
+
+def test_a_platform(fresh: Callable[..., Executor], engine: Any) -> None:
+    ours, other = ("amd64", "arm64") if os.uname().machine == "x86_64" else ("arm64", "amd64")
+    assert fresh(platform=f"linux/{ours}").execute("1 + 1").text == "2"
+    with pytest.raises(ImageError, match=f"is for linux/{ours}, and linux/{other} was asked for: `docker pull"):
+        fresh(platform=f"linux/{other}")
+
+
 def test_a_writable_root(fresh: Callable[..., Executor]) -> None:
     assert fresh(read_only=False).execute("import os; os.statvfs('/').f_flag & os.ST_RDONLY").text == "0"
 
@@ -109,13 +159,14 @@ def test_one_that_stays(fresh: Callable[..., Executor], engine: Any) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"image": "kernel-exec/no-such:image"}, "no image"),
+        ({"image": "kernel-exec/no-such:image"}, "kernel-exec image bootstrap"),
+        ({"image": "127.0.0.1:1/no-such:image"}, "docker load"),
         ({"runtime": "nonesuch"}, "leave runtime out"),
         ({"mounts": {"/no/such/place": "/mnt/x"}}, "make it"),
         ({"network": "no-such-network"}, "docker network ls"),
         ({"cpus": 4000.0}, "fewer"),
     ],
-    ids=["image", "runtime", "mount", "network", "cpus"],
+    ids=["image", "foreign", "runtime", "mount", "network", "cpus"],
 )
 def test_what_the_engine_refuses(engine: Any, tmp_path: Path, settings: dict[str, Any], message: str) -> None:
     executor = Executor(kernel=DockerKernel(labels={"refused": message}, **settings), workdir=tmp_path)
@@ -155,6 +206,12 @@ def test_no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     [
         ({"image": ""}, InvalidArgument),
         ({"image": 3}, WrongType),
+        ({"requirements": "pandas"}, WrongType),
+        ({"requirements": ["-r file"]}, InvalidArgument),
+        ({"wheels": "/no/such/place"}, InvalidArgument),
+        ({"wheels": 3}, WrongType),
+        ({"platform": "arm64"}, InvalidArgument),
+        ({"platform": 3}, WrongType),
         ({"workdir": "relative"}, InvalidArgument),
         ({"workdir": "/"}, InvalidArgument),
         ({"workdir": "/opt/kernel_exec/x"}, InvalidArgument),

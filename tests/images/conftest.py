@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
+import logging
 import secrets
-import shutil
 import tarfile
-import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,7 @@ from typing import Any
 import pytest
 
 from kernel_exec.kernels.engine import Engine
-from kernel_exec.kernels.images import BASE_IMAGE
-from kernel_exec.kernels.images.python import Python
-from kernel_exec.kernels.images.wheels import download
+from kernel_exec.kernels.images.inventory import BASE_IMAGE
 
 Layered = Callable[..., str]
 
@@ -30,14 +26,27 @@ def here(engine: Any) -> Engine:
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place where nothing is known of images, not even in this process."""
-    from kernel_exec.kernels.images import memory
+    from kernel_exec.kernels.images import python
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(memory, "_known", {})
+    monkeypatch.setattr(python, "_known", {})
     return tmp_path / "cache" / "kernel-exec"
 
 
 @pytest.fixture
+def said() -> Iterator[list[str]]:
+    """What is told of the making of images."""
+    lines: list[str] = []
+    log, handler = logging.getLogger("kernel_exec"), logging.Handler(logging.INFO)
+    handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    yield lines
+    log.removeHandler(handler)
+    log.setLevel(logging.NOTSET)
+
+
+@pytest.fixture(scope="module")
 def layered(engine: Any) -> Iterator[Layered]:
     """Makes an image that nobody else has: files over another one, or alone; with instructions of a Dockerfile."""
     made: list[str] = []
@@ -71,39 +80,6 @@ def remove(engine: Any, image: Any) -> None:
             remove(engine, other)
     for tag in image.tags:
         engine.images.remove(tag, force=True)
-
-
-@pytest.fixture(scope="session")
-def pip_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A wheel of pip."""
-    folder = tmp_path_factory.mktemp("pip")
-    asyncio.run(download(folder, [], Python("python3", "3.11.2", "cpython", "x86_64", "2.36"), lambda _: None))
-    [path] = folder.iterdir()
-    return path
-
-
-@pytest.fixture
-def wheels(tmp_path: Path, pip_wheel: Path) -> Path:
-    """A folder with pip, and what is called ipykernel and is installed in a moment: making an image is the same."""
-    folder = tmp_path / "wheels"
-    folder.mkdir()
-    shutil.copy(pip_wheel, folder)
-    stub(folder, "6.30.0")
-    return folder
-
-
-def stub(folder: Path, version: str) -> None:
-    """Write the wheel of an ipykernel that has nothing in it."""
-    about = f"ipykernel-{version}.dist-info"
-    files = {
-        "ipykernel/__init__.py": "",
-        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: ipykernel\nVersion: {version}\n",
-        f"{about}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-    }
-    record = "".join(f"{path},,\n" for path in [*files, f"{about}/RECORD"])
-    with zipfile.ZipFile(folder / f"ipykernel-{version}-py3-none-any.whl", "w") as wheel:
-        for path, text in {**files, f"{about}/RECORD": record}.items():
-            wheel.writestr(zipfile.ZipInfo(path, (2024, 1, 1, 0, 0, 0)), text)
 
 
 def tar_of(files: Mapping[str, bytes]) -> bytes:

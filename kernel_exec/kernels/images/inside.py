@@ -6,6 +6,7 @@ below site-packages of what goes as well. The last line of the output is a JSON 
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import json
 import os
@@ -15,35 +16,17 @@ import subprocess
 import sys
 import sysconfig
 from importlib.metadata import version
-from typing import Any
 
 
-def about() -> dict[str, Any]:
+def about() -> dict[str, str]:
     """Return what this Python is."""
-    return {
-        "executable": sys.executable,
-        "version": ".".join(map(str, sys.version_info[:3])),
-        "implementation": sys.implementation.name,
-        "machine": platform.machine(),
-        "glibc": glibc(),
-        "ipykernel": ipykernel(),
-    }
-
-
-def glibc() -> str:
-    """Return the version of the C library that is GNU's; "" for another one."""
-    try:
-        return (os.confstr("CS_GNU_LIBC_VERSION") or "").rpartition(" ")[2]
-    except (ValueError, OSError):
-        return ""
-
-
-def ipykernel() -> str:
-    """Return the version of ipykernel as a kernel would import it; "" where there is none."""
-    try:
-        return version("ipykernel")
-    except ImportError:
-        return ""
+    told = {"executable": sys.executable, "version": ".".join(map(str, sys.version_info[:3]))}
+    told["machine"] = platform.machine()
+    with contextlib.suppress(ValueError, OSError):  # another C library than GNU's
+        told["glibc"] = (os.confstr("CS_GNU_LIBC_VERSION") or "").rpartition(" ")[2]
+    with contextlib.suppress(ImportError):
+        told["ipykernel"] = version("ipykernel")
+    return told
 
 
 def install(folder: str, requirements: list[str]) -> int:
@@ -57,7 +40,6 @@ def install(folder: str, requirements: list[str]) -> int:
         PIP_ROOT_USER_ACTION="ignore",
         PIP_DISABLE_PIP_VERSION_CHECK="1",
         PIP_NO_CACHE_DIR="1",
-        PIP_PROGRESS_BAR="off",
         TMPDIR=folder,
     )
     command = [sys.executable, *pip, "install", "--no-index", "--find-links", folder, *requirements]
@@ -66,11 +48,11 @@ def install(folder: str, requirements: list[str]) -> int:
 
 def trim(patterns: list[str]) -> None:
     """Remove files and directories below site-packages."""
-    for name in ("purelib", "platlib"):
+    for place in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         for pattern in patterns:
-            for path in glob.glob(os.path.join(sysconfig.get_path(name), pattern), recursive=True):
+            for path in glob.glob(os.path.join(place, pattern), recursive=True):
                 if os.path.isdir(path):
-                    shutil.rmtree(path, ignore_errors=True)
+                    shutil.rmtree(path)
                 elif os.path.exists(path):
                     os.unlink(path)
 

@@ -1,9 +1,8 @@
-"""The images that this program has made, and what of them is used by nobody."""
+"""Images that the engine has; those that this program has made are known by their names and labels."""
 
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,8 +10,75 @@ from typing import Any
 from urllib.parse import quote
 
 from kernel_exec.errors import EngineError
+from kernel_exec.kernels.container import DEFAULT_IMAGE
 from kernel_exec.kernels.engine import Engine
-from kernel_exec.kernels.images import names
+from kernel_exec.kernels.images.python import Python, python_from
+
+OWN = "kernel-exec/"
+"""With what the names begin that only this program gives: nobody's registry is asked for one."""
+BASE_IMAGE = "kernel-exec/base:bookworm"
+"""What the default image is made on, out of Debian's packages."""
+DERIVED = "kernel-exec/derived"
+"""The repository of images that are made on others; their tag is the key."""
+
+KEY = "kernel_exec.key"
+"""The label with what tells all that went into an image."""
+BASE = "kernel_exec.base"
+"""The label with the name of the image that it was made on."""
+REQUIREMENTS = "kernel_exec.requirements"
+"""The label with what was installed, sorted, with two spaces between."""
+ABOUT = "kernel_exec.about"
+"""The label with what its Python is, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that the engine has.
+
+    Attributes:
+        name: by which it was asked for.
+        about: how the engine describes it.
+    """
+
+    name: str
+    about: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        """What the engine knows it by; it changes with the content."""
+        return str(self.about["Id"])
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        """What it says of its containers."""
+        return self.about.get("Config") or {}
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What it is labelled with, by us or by others."""
+        return self.config.get("Labels") or {}
+
+    @property
+    def platform(self) -> str:
+        """What it says that its programs are for, such as "linux/amd64" or "linux/arm/v7"."""
+        return "/".join(filter(None, (self.about.get("Os"), self.about.get("Architecture"), self.about.get("Variant"))))
+
+    @property
+    def python(self) -> Python | None:
+        """What Python its labels tell of, where we gave it those."""
+        ours = any(_is_ours(tag, self.labels) for tag in self.about.get("RepoTags") or ())
+        return python_from(self.labels.get(ABOUT, "")) if ours else None
+
+
+async def find(engine: Engine, name: str) -> Image | None:
+    """Return the image of a name; None when the engine has none."""
+    try:
+        about = await engine.ask("GET", f"/images/{quote(name)}/json")
+    except EngineError as error:
+        if error.status in (400, 404):  # 400: it can be no image's name
+            return None
+        raise
+    return Image(name, about) if about else None  # nothing is said of what leads out of the images, such as ".."
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,25 +87,23 @@ class OwnImage:
 
     Attributes:
         name: with its tag.
-        id: what the engine knows it by.
         size: bytes, with those of the images below it.
         created: when it was made, in seconds since the epoch.
         base: the name of the image that it was made on; "" for none.
         requirements: what was installed.
-        python: the version of its Python; "" where the image says nothing of it.
-        ipykernel: the version of its ipykernel; "" where it has none.
+        python: what it has; None where the image says nothing of it.
         containers: how many there are of it, running or not.
+        names: how many it has.
     """
 
     name: str
-    id: str
     size: int
     created: float
     base: str
     requirements: tuple[str, ...]
-    python: str
-    ipykernel: str
+    python: Python | None
     containers: int
+    names: int
 
 
 async def list_images(engine: Engine) -> list[OwnImage]:
@@ -48,31 +112,37 @@ async def list_images(engine: Engine) -> list[OwnImage]:
     Raises:
         EngineError, EngineUnavailable: the engine does not tell.
     """
-    filters = quote(json.dumps({"label": [names.KEY]}))
+    filters = quote(json.dumps({"label": [KEY]}))
     images = await engine.ask("GET", f"/images/json?filters={filters}")
     containers = await engine.ask("GET", "/containers/json?all=1")
     used = Counter(str(container["ImageID"]) for container in containers)
     return sorted((found for about in images for found in _own(about, used)), key=lambda image: image.name)
 
 
-async def prune(engine: Engine, *, older_than: float = 0.0, dry_run: bool = False) -> list[OwnImage]:
-    """Remove images that were made on others and of which there is no container; return them.
+async def prune(engine: Engine, *, dry_run: bool = False) -> list[OwnImage]:
+    """Remove images that were made on others and of which there is no container; return them. A dry run removes none.
 
     The default image and its base stay, and so does every image that somebody has given another name.
-
-    Args:
-        engine: that has them.
-        older_than: seconds since they were made.
-        dry_run: whether nothing is removed.
 
     Raises:
         EngineError, EngineUnavailable: the engine does not do it.
     """
     images = await list_images(engine)
-    kept = {image.id for image in images if not image.name.startswith(f"{names.DERIVED}:")}
-    due = time.time() - older_than
-    found = [image for image in images if image.id not in kept and not image.containers and image.created <= due]
+    found = [
+        image for image in images if image.name.startswith(f"{DERIVED}:") and image.names == 1 and not image.containers
+    ]
     return found if dry_run else [image for image in found if await _removed(engine, image)]
+
+
+def _is_ours(name: str, labels: Mapping[str, str]) -> bool:
+    """Whether this program gave an image that name. Images that others make on ours have our labels too."""
+    name = name.removeprefix("localhost/")  # Podman's, for what comes from no registry
+    return name in (DEFAULT_IMAGE, BASE_IMAGE) or name == f"{DERIVED}:{labels.get(KEY)}"
+
+
+def label_change(labels: Mapping[str, str]) -> str:
+    """Return the instruction of a Dockerfile that sets labels."""
+    return "LABEL " + " ".join(f"{_quoted(name)}={_quoted(value)}" for name, value in labels.items())
 
 
 async def _removed(engine: Engine, image: OwnImage) -> bool:
@@ -86,17 +156,21 @@ async def _removed(engine: Engine, image: OwnImage) -> bool:
 
 
 def _own(about: Mapping[str, Any], used: Mapping[str, int]) -> Iterator[OwnImage]:
-    labels = about.get("Labels") or {}
-    for name in about.get("RepoTags") or ():
-        if names.is_ours(name, labels):
+    labels, names = about.get("Labels") or {}, about.get("RepoTags") or ()
+    for name in names:
+        if _is_ours(name, labels):
             yield OwnImage(
                 name=name,
-                id=about["Id"],
                 size=about["Size"],
                 created=float(about["Created"]),
-                base=labels.get(names.BASE, ""),
-                requirements=tuple(filter(None, labels.get(names.REQUIREMENTS, "").split("  "))),
-                python=labels.get(names.PYTHON, ""),
-                ipykernel=labels.get(names.IPYKERNEL, ""),
+                base=labels.get(BASE, ""),
+                requirements=tuple(filter(None, labels.get(REQUIREMENTS, "").split("  "))),
+                python=python_from(labels.get(ABOUT, "")),
                 containers=used.get(about["Id"], 0),
+                names=len(names),
             )
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
+    return f'"{escaped}"'
