@@ -39,8 +39,16 @@ async def test_cancelled(
         await building
     assert (own_containers(engine), dangling(engine), children()) == before
     assert not [image for image in engine.images.list() if image.labels.get("kernel_exec.base") == base]
-    if moment == "installing":
-        assert (await prepare(here, base, wheels=wheels)).python.ipykernel  # nothing is in the way of another one
+
+
+@pytest.mark.long
+async def test_what_was_cancelled_can_be_made(here: Engine, layered: Layered, wheels: Path) -> None:
+    base = layered()
+    building = asyncio.ensure_future(prepare(here, base, wheels=wheels))
+    await asyncio.sleep(1)
+    building.cancel()
+    await asyncio.wait([building])
+    assert (await prepare(here, base, wheels=wheels)).python.ipykernel
 
 
 @pytest.mark.long

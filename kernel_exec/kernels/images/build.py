@@ -7,11 +7,12 @@ import contextlib
 import json
 import secrets
 import struct
+import tarfile
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlencode
 
 from kernel_exec.errors import EngineError, EngineUnavailable, ImageBuildFailed, ImageError
@@ -20,9 +21,6 @@ from kernel_exec.kernels.images.inventory import ABOUT, BASE, KEY, REQUIREMENTS,
 from kernel_exec.kernels.images.python import OLDEST_IPYKERNEL, OLDEST_PYTHON, Python, python_from
 from kernel_exec.kernels.images.wheels import LAST_LINES, files
 from kernel_exec.kernels.leftovers import HOST, OWNER, SESSION, labels
-
-if TYPE_CHECKING:
-    import tarfile
 
 PROBING = 60.0
 """Seconds in which any image has told what its Python is."""
@@ -186,27 +184,19 @@ async def _run(engine: Engine, container: str, seconds: float) -> tuple[int, str
 
 async def _put(engine: Engine, container: str, wheels: Path) -> None:
     """Copy wheels into a container. Nothing is mounted: engines elsewhere see no files of this machine."""
-    import tarfile
-
     with tempfile.TemporaryFile() as file:
-        with tarfile.open(fileobj=file, mode="w") as tar:
-            for path in files(wheels):
-                tar.add(path, f"{WHEELS[1:]}/{path.name}", filter=_as_roots)
+        await asyncio.to_thread(_pack, wheels, file)
         await engine.read("PUT", f"/containers/{container}/archive?path=/", file, timeout=WRITING)
 
 
-def _as_roots(member: tarfile.TarInfo) -> tarfile.TarInfo:
-    member.uid = member.gid = 0
-    member.uname = member.gname = "root"
-    member.mode = 0o644
-    return member
+def _pack(wheels: Path, file: BinaryIO) -> None:
+    with tarfile.open(fileobj=file, mode="w") as tar:
+        for path in files(wheels):
+            tar.add(path, f"{WHEELS[1:]}/{path.name}")
 
 
 def _changes(recipe: Recipe, told: Mapping[str, str]) -> str:
-    """Return what makes the new image's configuration that of the old one, with labels.
-
-    Whatever stays empty comes from the container in which it was made, so that nothing may that this had of its own.
-    """
+    """Return what gives the new image the configuration of the old one; what stays empty is taken from the container."""
     config = recipe.base.config
     entry, command = config.get("Entrypoint") or [], config.get("Cmd") or []
     nobodys = {OWNER: "", HOST: "", SESSION: ""}  # what runs in the new image is not a container of this process

@@ -172,5 +172,4 @@ def _own(about: Mapping[str, Any], used: Mapping[str, int]) -> Iterator[OwnImage
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("$", "\\$")
-    return f'"{escaped}"'
+    return json.dumps(text, ensure_ascii=False).replace("$", "\\$")
