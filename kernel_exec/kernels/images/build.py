@@ -196,7 +196,7 @@ def _pack(wheels: Path, file: BinaryIO) -> None:
 
 
 def _changes(recipe: Recipe, told: Mapping[str, str]) -> str:
-    """Return what gives the new image the configuration of the old one; what stays empty is taken from the container."""
+    """Return what gives the new image the configuration of the old one; what stays empty comes from the container."""
     config = recipe.base.config
     entry, command = config.get("Entrypoint") or [], config.get("Cmd") or []
     nobodys = {OWNER: "", HOST: "", SESSION: ""}  # what runs in the new image is not a container of this process
