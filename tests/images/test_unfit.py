@@ -74,9 +74,11 @@ async def test_another_processor(here: Engine, layered: Layered) -> None:
         await prepare(here, layered({"usr/bin/python3": OTHER_PROCESSOR}))
 
 
-async def test_another_platform_than_asked_for(here: Engine, said: list[str]) -> None:
-    with pytest.raises(ImageError, match=r"is for linux/amd64, and linux/arm64 was asked.*docker pull --platform"):
+async def test_another_platform_than_asked_for(here: Engine, layered: Layered, said: list[str]) -> None:
+    with pytest.raises(ImageError, match=r"is for linux/amd64, and linux/arm64 was asked for: leave platform out"):
         await prepare(here, platform="linux/arm64")
+    with pytest.raises(ImageError, match=r"linux/arm64 was asked for: `docker pull --platform linux/arm64"):
+        await prepare(here, layered(), platform="linux/arm64")
     assert (await prepare(here, platform="linux/amd64")).python.machine == "x86_64"
     assert not said
 

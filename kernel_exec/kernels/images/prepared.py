@@ -81,20 +81,24 @@ async def prepare(
         ImageBuildFailed: the packages are not to be had, or do not fit.
         EngineError, EngineUnavailable: the engine does not do it.
     """
+    wanted = normalized(requirements)
     folder = None if wheels is None else checked_folder(wheels)
     base = await find(engine, image) or await _pull(engine, image, platform)
     if platform is not None and not f"{base.platform}/".startswith(f"{platform}/"):
-        raise ImageError(
-            f"the image {image!r} is for {base.platform}, and {platform} was asked for: "
-            f"`docker pull --platform {platform} {image}` gets that one, if there is one"
+        get = (
+            "leave platform out"
+            if image.startswith(OWN)
+            else f"`docker pull --platform {platform} {image}` may get that"
         )
+        raise ImageError(f"the image {image!r} is for {base.platform}, and {platform} was asked for: {get}")
     python = await python_of(engine, base)
-    missing = () if python.has_kernel else (f"ipykernel>={OLDEST_IPYKERNEL}",)
-    if not (requirements or missing):
+    if not python.has_kernel:
+        wanted = normalized([*wanted, f"ipykernel>={OLDEST_IPYKERNEL}"])
+    if not wanted:
         return PreparedImage(base.id, image, python)
     from kernel_exec.kernels.images.build import Recipe
 
-    return await derive(engine, Recipe(base, python, normalized([*requirements, *missing]), folder))
+    return await derive(engine, Recipe(base, python, wanted, folder))
 
 
 async def python_of(engine: Engine, image: Image) -> Python:
