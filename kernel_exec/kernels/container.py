@@ -102,12 +102,7 @@ def create_request(
             "NanoCpus": int(cpus * 1e9),
             "Tmpfs": {"/tmp": f"size={settings.tmpfs},{inodes}mode=1777,nosuid,nodev"},  # noqa: S108
             "LogConfig": {"Type": "none"},
-            "Ulimits": [
-                {"Name": "nofile", "Soft": 1024, "Hard": 4096},
-                {"Name": "core", "Soft": 0, "Hard": 0},
-                # Podman asks for the highest that there is, which not every root may grant; `pids` is the limit.
-                *([{"Name": "nproc", "Soft": MANY_PROCESSES, "Hard": MANY_PROCESSES}] if podman else []),
-            ],
+            "Ulimits": ulimits(podman=podman),
             "Mounts": list(mounts),
             "Runtime": settings.runtime or "",
         },
@@ -124,6 +119,14 @@ def bind(source: Path, target: str | PurePosixPath, *, read_only: bool) -> dict[
         "ReadOnly": read_only,
         "BindOptions": options,
     }
+
+
+def ulimits(*, podman: bool) -> list[dict[str, Any]]:
+    """Return what a process in a container may have."""
+    limits = [{"Name": "nofile", "Soft": 1024, "Hard": 4096}, {"Name": "core", "Soft": 0, "Hard": 0}]
+    if podman:  # it asks for the highest that there is, which not every root may grant; `pids` is the limit
+        limits.append({"Name": "nproc", "Soft": MANY_PROCESSES, "Hard": MANY_PROCESSES})
+    return limits
 
 
 def container_name(template: str) -> str:

@@ -16,8 +16,9 @@ from typing import Any, BinaryIO, TypeVar
 from urllib.parse import urlencode
 
 from kernel_exec.errors import EngineError, EngineUnavailable, ImageBuildFailed, ImageError
+from kernel_exec.kernels.container import ulimits
 from kernel_exec.kernels.engine import Engine
-from kernel_exec.kernels.images.inventory import ABOUT, BASE, KEY, REQUIREMENTS, Image, label_change
+from kernel_exec.kernels.images.inventory import ABOUT, BASE, KEY, REQUIREMENTS, Image, label_changes
 from kernel_exec.kernels.images.python import OLDEST_IPYKERNEL, OLDEST_PYTHON, Python, python_from
 from kernel_exec.kernels.images.wheels import LAST_LINES, files
 from kernel_exec.kernels.leftovers import HOST, OWNER, SESSION, labels
@@ -143,6 +144,7 @@ async def _container(
         "HostConfig": {
             "NetworkMode": "none",  # `NetworkDisabled` would become the new image's
             "SecurityOpt": ["no-new-privileges"],
+            "Ulimits": ulimits(podman=engine.is_podman),
             "LogConfig": {"Type": "json-file", "Config": {"max-size": "4m"}},
             **box,
         },
@@ -205,7 +207,7 @@ def _changes(recipe: Recipe, told: Mapping[str, str]) -> str:
         f"USER {config.get('User') or '0'}",
         f"ENTRYPOINT {json.dumps(entry)}",
         f"CMD {json.dumps(command or ([] if entry else ['python3']))}",
-        label_change({**nobodys, **made_of, **told}),
+        *label_changes({**nobodys, **made_of, **told}),
     ]
     return "\n".join(changes)
 

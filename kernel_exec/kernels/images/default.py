@@ -22,7 +22,7 @@ from kernel_exec.kernels.images.inventory import (
     REQUIREMENTS,
     Image,
     find,
-    label_change,
+    label_changes,
 )
 from kernel_exec.kernels.images.prepared import VERSION, PreparedImage, derive, only_one, python_of
 from kernel_exec.kernels.images.wheels import run
@@ -69,7 +69,7 @@ async def make_base(engine: Engine, name: str) -> Image:
         )
     _log.info("making the base image of Debian's packages (about half a minute)")
     repository, _, tag = name.rpartition(":")
-    changes = "\n".join(['CMD ["python3"]', "ENV LANG=C.UTF-8", label_change({KEY: _key(), REQUIREMENTS: ""})])
+    changes = "\n".join(['CMD ["python3"]', "ENV LANG=C.UTF-8", *label_changes({KEY: _key(), REQUIREMENTS: ""})])
     new = urlencode({"fromSrc": "-", "repo": repository, "tag": tag, "changes": changes})
     with tempfile.TemporaryDirectory(prefix="kernel-exec-") as scratch:
         path = Path(scratch) / "base.tar"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from kernel_exec.errors import EngineError
 from kernel_exec.kernels.container import DEFAULT_IMAGE
@@ -29,6 +29,9 @@ REQUIREMENTS = "kernel_exec.requirements"
 """The label with what was installed, sorted, with two spaces between."""
 ABOUT = "kernel_exec.about"
 """The label with what its Python is, as JSON."""
+
+_PLAIN = " !'()*,/:;<=>@[]{}~"
+"""What needs no quoting in labels, beside letters and digits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ class Image:
     @property
     def python(self) -> Python | None:
         """What Python its labels tell of, where we gave it those."""
-        ours = any(_is_ours(tag, self.labels) for tag in self.about.get("RepoTags") or ())
-        return python_from(self.labels.get(ABOUT, "")) if ours else None
+        ours = any(_is_ours(tag, self.labels) for tag in _tags(self.about))
+        return python_from(unquote(self.labels.get(ABOUT, ""))) if ours else None
 
 
 async def find(engine: Engine, name: str) -> Image | None:
@@ -115,7 +118,7 @@ async def list_images(engine: Engine) -> list[OwnImage]:
     filters = quote(json.dumps({"label": [KEY]}))
     images = await engine.ask("GET", f"/images/json?filters={filters}")
     containers = await engine.ask("GET", "/containers/json?all=1")
-    used = Counter(str(container["ImageID"]) for container in containers)
+    used = Counter(_digest(container["ImageID"]) for container in containers)
     return sorted((found for about in images for found in _own(about, used)), key=lambda image: image.name)
 
 
@@ -136,13 +139,17 @@ async def prune(engine: Engine, *, dry_run: bool = False) -> list[OwnImage]:
 
 def _is_ours(name: str, labels: Mapping[str, str]) -> bool:
     """Whether this program gave an image that name. Images that others make on ours have our labels too."""
-    name = name.removeprefix("localhost/")  # Podman's, for what comes from no registry
     return name in (DEFAULT_IMAGE, BASE_IMAGE) or name == f"{DERIVED}:{labels.get(KEY)}"
 
 
-def label_change(labels: Mapping[str, str]) -> str:
-    """Return the instruction of a Dockerfile that sets labels."""
-    return "LABEL " + " ".join(f"{_quoted(name)}={_quoted(value)}" for name, value in labels.items())
+def _tags(about: Mapping[str, Any]) -> list[str]:
+    """Return the names of an image, without what Podman puts before those that name no registry."""
+    return [tag.removeprefix("localhost/").removeprefix("docker.io/") for tag in about.get("RepoTags") or ()]
+
+
+def label_changes(labels: Mapping[str, str]) -> list[str]:
+    """Return the instructions of a Dockerfile that set labels: one for each, without escapes, as Podman needs it."""
+    return [f'LABEL {name}="{quote(value, safe=_PLAIN)}"' for name, value in labels.items()]
 
 
 async def _removed(engine: Engine, image: OwnImage) -> bool:
@@ -155,8 +162,8 @@ async def _removed(engine: Engine, image: OwnImage) -> bool:
     return True
 
 
-def _own(about: Mapping[str, Any], used: Mapping[str, int]) -> Iterator[OwnImage]:
-    labels, names = about.get("Labels") or {}, about.get("RepoTags") or ()
+def _own(about: Mapping[str, Any], used: Counter[str]) -> Iterator[OwnImage]:
+    labels, names = about.get("Labels") or {}, _tags(about)
     for name in names:
         if _is_ours(name, labels):
             yield OwnImage(
@@ -164,12 +171,12 @@ def _own(about: Mapping[str, Any], used: Mapping[str, int]) -> Iterator[OwnImage
                 size=about["Size"],
                 created=float(about["Created"]),
                 base=labels.get(BASE, ""),
-                requirements=tuple(filter(None, labels.get(REQUIREMENTS, "").split("  "))),
-                python=python_from(labels.get(ABOUT, "")),
-                containers=used.get(about["Id"], 0),
+                requirements=tuple(filter(None, unquote(labels.get(REQUIREMENTS, "")).split("  "))),
+                python=python_from(unquote(labels.get(ABOUT, ""))),
+                containers=used[_digest(about["Id"])],
                 names=len(names),
             )
 
 
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).replace("$", "\\$")
+def _digest(image: str) -> str:
+    return image.rpartition(":")[2]  # Podman says "sha256:" in one place, and not in another
