@@ -19,6 +19,7 @@ from kernel_exec import EngineUnavailable, ImageError, ImageUnavailable
 from kernel_exec.kernels.engine import Engine
 from kernel_exec.kernels.images import build
 from kernel_exec.kernels.images.prepared import prepare
+from tests.executor.looks import wait_until
 from tests.images.conftest import Layered, own_containers, tar_of
 
 OLD = b"""#!/bin/sh
@@ -31,7 +32,7 @@ OTHER_PROCESSOR = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xf3\x00" + byte
 def _nothing_is_left(engine: Any, cache: Path) -> Iterator[None]:
     before = own_containers(engine)
     yield
-    assert own_containers(engine) == before
+    assert wait_until(lambda: own_containers(engine) <= before)  # of others there may be fewer by now
 
 
 @pytest.mark.parametrize("name", ["kernel-exec/no-such:image", "kernel-exec/derived:123", "kernel-exec/python:no"])
