@@ -35,6 +35,7 @@ _ADVICE = (
     ("port is already allocated", "name another port of the host, or None for any"),
     ("address already in use", "name another port of the host, or None for any"),
     ("bind source path does not exist", "make it, or take it out of mounts"),
+    ("could not select device driver", "install NVIDIA's container toolkit for this engine, or leave gpus out"),
     ("Unknown runtime", "install it and name it in the engine's configuration, or leave runtime out"),
     ("unknown or invalid runtime name", "install it and name it in the engine's configuration, or leave runtime out"),
     ("is already in use by container", "leave '{uuid}' in the name, or remove that container"),
@@ -105,6 +106,7 @@ def create_request(
             "Ulimits": ulimits(podman=podman),
             "Mounts": list(mounts),
             "Runtime": settings.runtime or "",
+            "DeviceRequests": gpu_requests(settings.gpus),
         },
     }
 
@@ -119,6 +121,13 @@ def bind(source: Path, target: str | PurePosixPath, *, read_only: bool) -> dict[
         "ReadOnly": read_only,
         "BindOptions": options,
     }
+
+
+def gpu_requests(gpus: int | str | None) -> list[dict[str, Any]]:
+    """Return the request for so many graphics processors."""
+    if gpus is None:
+        return []
+    return [{"Count": gpus if isinstance(gpus, int) else -1, "Capabilities": [["gpu"]]}]
 
 
 def ulimits(*, podman: bool) -> list[dict[str, Any]]:

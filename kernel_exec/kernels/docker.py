@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from jupyter_client.kernelspec import KernelSpec
 
@@ -74,6 +74,7 @@ class DockerKernel:
             is root.
         read_only: whether the file system of the image can be read only.
         tmpfs: bytes (or such as "64m") of /tmp, which is in memory.
+        gpus: how many graphics processors it sees, "all" for each; None for none.
         runtime: the engine's runtime, such as "runsc"; None for its default.
         labels: of the container, beside ours.
 
@@ -98,6 +99,7 @@ class DockerKernel:
     user: str | None = None
     read_only: bool = True
     tmpfs: int | str = 256 * 2**20
+    gpus: int | Literal["all"] | None = None
     runtime: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
@@ -134,6 +136,7 @@ class DockerKernel:
             raise InvalidArgument(f"user must be 'UID' or 'UID:GID' in numbers, not {self.user!r}")
         Limits(memory=self.memory, cpus=self.cpus, pids=self.pids)  # refuses what cannot work
         _check_mounts(self.mounts)
+        _check_gpus(self.gpus)
 
 
 def check_limits(limits: Limits) -> None:
@@ -269,7 +272,17 @@ class DockerProvisioner(SupervisedProvisioner):
         return used and replace(used, peak_memory=max(used.peak_memory, self.link.peak))
 
     def death(self) -> Death:
-        """Return how the kernel, or the whole container, ended."""
+        """Return how the kernel, or the whole container, ended, and where what stays of it is."""
+        death = self._death()
+        if (
+            self.settings.auto_remove
+            or self.link is None
+            or (self.link.about_end.container or {}).get("Answered") == 404
+        ):
+            return death
+        return replace(death, reason=f"{death.reason}; its container {self.container} stays, stopped")
+
+    def _death(self) -> Death:
         assert self.link is not None
         about = self.link.about_end
         held = f"{megabytes(self.link.peak)} were held, and the limit is {megabytes(self._memory)}"
@@ -430,6 +443,15 @@ def _check_place(what: str, path: str) -> None:
     for own in (RUNTIME, CODE):
         if place == own or own in place.parents or place in own.parents:
             raise InvalidArgument(f"{what} cannot be {path!r}: our own files are at {own}")
+
+
+def _check_gpus(gpus: object) -> None:
+    if gpus is None or gpus == "all":
+        return
+    if isinstance(gpus, bool) or not isinstance(gpus, int):
+        raise WrongType(f"gpus must be a number, 'all' or None, not {gpus!r}")
+    if gpus < 1:
+        raise InvalidArgument(f"gpus must be at least 1, not {gpus}: leave it out for none")
 
 
 def _check_labels(labels: Mapping[Any, Any]) -> None:

@@ -143,7 +143,8 @@ def test_a_writable_root(fresh: Callable[..., Executor]) -> None:
 def test_one_that_stays(fresh: Callable[..., Executor], engine: Any) -> None:
     executor = fresh(auto_remove=False)
     name = name_of(executor)
-    executor.execute("import os; os._exit(3)")
+    result = executor.execute("import os; os._exit(3)")
+    assert f"its container {name} stays, stopped" in result.text
     [container] = containers(engine, name)
     try:
         assert wait_until(lambda: (container.reload(), container.status)[1] == "exited")
@@ -162,11 +163,13 @@ def test_one_that_stays(fresh: Callable[..., Executor], engine: Any) -> None:
         ({"image": "kernel-exec/no-such:image"}, "kernel-exec image bootstrap"),
         ({"image": "127.0.0.1:1/no-such:image"}, "docker load"),
         ({"runtime": "nonesuch"}, "leave runtime out"),
+        ({"gpus": "all"}, "leave gpus out"),
+        ({"gpus": 1}, "leave gpus out"),
         ({"mounts": {"/no/such/place": "/mnt/x"}}, "make it"),
         ({"network": "no-such-network"}, "docker network ls"),
         ({"cpus": 4000.0}, "fewer"),
     ],
-    ids=["image", "foreign", "runtime", "mount", "network", "cpus"],
+    ids=["image", "foreign", "runtime", "gpus", "one gpu", "mount", "network", "cpus"],
 )
 def test_what_the_engine_refuses(engine: Any, tmp_path: Path, settings: dict[str, Any], message: str) -> None:
     executor = Executor(kernel=DockerKernel(labels={"refused": message}, **settings), workdir=tmp_path)
@@ -224,6 +227,8 @@ def test_no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ({"memory": "lots"}, InvalidArgument),
         ({"memory": "1k"}, InvalidArgument),
         ({"cpus": 0}, InvalidArgument),
+        ({"gpus": 0}, InvalidArgument),
+        ({"gpus": "some"}, WrongType),
         ({"pids": 0}, InvalidArgument),
         ({"env": {"A=B": "x"}}, InvalidArgument),
         ({"env": ["A"]}, WrongType),
