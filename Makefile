@@ -30,7 +30,7 @@ check: ## lint, format, strict types, import contracts
 
 conformance: ## the suites of others on our kernels, and the long attacks
 	@scripts/environment dev conformance
-	@scripts/engine
+	@scripts/engine podman
 	@scripts/scratch $(BIN)/python -m pytest -m "long or conformance"
 
 bench: ## the benchmark table, side by side with others
