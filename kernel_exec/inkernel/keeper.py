@@ -267,6 +267,8 @@ class Keeper(Lease):
             return
         if "exited" in event:
             self._running, self._force_at = False, None
+            if event.get("terminated") and not (state := self._state())["Answered"]:
+                event["container"] = state  # it was the engine that asked it to end, before it ended itself
         tell(event)
 
     def _lose_box(self) -> None:

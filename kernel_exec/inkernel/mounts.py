@@ -1,4 +1,4 @@
-"""Directories mounted once more with other owners: what is one user's on disk looks like another's there.
+"""Directories and files mounted once more with other owners: what is one user's on disk looks like another's there.
 
 So a container's user, who is nobody on the host, can work in a directory of root's, and what it writes there is root's
 at once, without any chown or chmod. Linux 5.12 and later, for root only. mount_setattr(2), user_namespaces(7).
@@ -11,6 +11,7 @@ import ctypes
 import fcntl
 import os
 import signal
+import stat
 
 _OPEN_TREE, _MOVE_MOUNT, _MOUNT_SETATTR = 428, 429, 442
 _AT_FDCWD = -100
@@ -51,10 +52,14 @@ class Mounts:
         """Mount `source` so that what its owner has looks like `uid`'s and `gid`'s; return where, None for nowhere."""
         point = os.path.join(self._directory, str(len(self._points)))
         try:
-            os.makedirs(point, 0o700)
-            self._hold()
-            self._points.append(point)
             owner = os.stat(source)
+            os.makedirs(self._directory, 0o700, exist_ok=True)
+            self._hold()
+            if stat.S_ISDIR(owner.st_mode):
+                os.mkdir(point, 0o700)
+            else:
+                os.close(os.open(point, os.O_CREAT | os.O_EXCL, 0o600))
+            self._points.append(point)
             users = _user_namespace((owner.st_uid, uid), (owner.st_gid, gid))
             try:
                 _mount(source, point, users)
@@ -69,7 +74,7 @@ class Mounts:
         for point in self._points:
             _libc.umount2(os.fsencode(point), _MNT_DETACH)
             with contextlib.suppress(OSError):
-                os.rmdir(point)
+                (os.rmdir if os.path.isdir(point) else os.unlink)(point)
         if self._points:
             with contextlib.suppress(OSError):
                 os.rmdir(self._directory)

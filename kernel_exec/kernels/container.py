@@ -42,6 +42,7 @@ _ADVICE = (
     ("network ", "`docker network ls` shows which there are"),
     ("Range of CPUs", "ask for fewer"),
     ("No such image", GET_IMAGE),
+    ("no space left on device", "free some where the engine has its data: `docker system df` tells what takes it"),
 )
 """What engines say, and what to do about it."""
 

@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import signal
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
@@ -208,6 +209,7 @@ class DockerProvisioner(SupervisedProvisioner):
         assert self._image is not None
         link = await self._opened()
         assert link.directory is not None
+        extra = list(kwargs.get("extra_arguments") or ())
         if self.parent is None:
             self._connect(link.directory)
         else:
@@ -215,8 +217,7 @@ class DockerProvisioner(SupervisedProvisioner):
         given = kwargs.pop("env", None) or {}
         self._write_inner_connection(link.directory)
         command = [self._image.python.executable, str(CODE / LAUNCHER.name), "-f", str(RUNTIME / "inside.json")]
-        if self.parent is None:
-            command += [f"{name}={value}" for name, value in OPTIONS.items()]
+        command += extra if self.parent else [f"{name}={value}" for name, value in OPTIONS.items()]
         self.launches_ours = True
         session = {name: given[name] for name in ("JPY_SESSION_NAME",) if name in given}
         env = {**LEAN, **session, **self.extra_env, **marker(Path(RUNTIME))}
@@ -373,22 +374,18 @@ class DockerProvisioner(SupervisedProvisioner):
         assert self._image is not None
         settings = self.settings
         uid, gid = self._user()
-        mapped = os.getuid() == 0
+        shown = (uid, gid) if os.getuid() == 0 else None
         mounts = [
-            await self._mount(self.link.directory, RUNTIME, (uid, gid) if mapped else None),
-            await self._mount(Path(self._cwd), settings.workdir, (uid, gid) if mapped else None),
-            bind(LAUNCHER.parent, CODE, read_only=True),
+            await self._mount(self.link.directory, RUNTIME, shown),
+            await self._mount(Path(self._cwd), settings.workdir, shown),
+            await self._mount(LAUNCHER.parent, CODE, None if _public(LAUNCHER) else shown, read_only=True),
         ]
         if settings.network == "none":
-            mounts.append(bind(LAUNCHER.parent / "hosts", "/etc/hosts", read_only=True))
+            hosts = LAUNCHER.parent / "hosts"
+            mounts.append(await self._mount(hosts, "/etc/hosts", None if _public(hosts) else shown, read_only=True))
         for source, target in settings.mounts.items():
-            writable = target.endswith(":rw")
-            path = absolute(source)
             place = target.removesuffix(":rw")
-            if writable:
-                mounts.append(await self._mount(Path(path), place, (uid, gid) if mapped else None))
-            else:
-                mounts.append(bind(Path(path), place, read_only=True))
+            mounts.append(await self._mount(Path(absolute(source)), place, shown, read_only=place == target))
         return create_request(
             settings,
             self._image,
@@ -401,18 +398,17 @@ class DockerProvisioner(SupervisedProvisioner):
             podman=self._engine.is_podman,
         )
 
-    async def _mount(self, source: Path, target: str | PurePosixPath, user: tuple[int, int] | None) -> dict[str, Any]:
-        """A mount that the kernel may write to; for root's own files one that shows them as the user's inside."""
+    async def _mount(
+        self, source: Path, target: str | PurePosixPath, user: tuple[int, int] | None, *, read_only: bool = False
+    ) -> dict[str, Any]:
+        """A mount of what is the caller's; for root one that shows it as the user's inside, who is nobody here."""
         assert self.link is not None
         if user is None:
-            return bind(source, target, read_only=False)
+            return bind(source, target, read_only=read_only)
         mounted = await self.link.mount(source, user)
-        if mounted is None:
-            raise KernelStartError(
-                f"{source} cannot be shared with a container: its file system does not support mounts with other "
-                f"owners, which root needs for that; name another place, or work as an ordinary user"
-            )
-        return bind(mounted, target, read_only=False)
+        if mounted is None and not read_only:
+            _refuse_to_share(source)
+        return bind(mounted or source, target, read_only=read_only)
 
     def _user(self) -> tuple[int, int]:
         """Number of user and group inside."""
@@ -424,6 +420,19 @@ class DockerProvisioner(SupervisedProvisioner):
             return os.getuid(), os.getgid()
         number = USERS.start + secrets.randbelow(len(USERS))
         return number, number
+
+
+def _public(path: Path) -> bool:
+    """Whether everybody may read a file: with a umask of 077, nobody but who installed it may."""
+    return bool(path.stat().st_mode & stat.S_IROTH)
+
+
+def _refuse_to_share(source: Path) -> None:
+    if source.exists():  # else the engine says that it does not
+        raise KernelStartError(
+            f"{source} cannot be shared with a container: its file system does not support mounts with other owners, "
+            f"which root needs for that; name another place, or work as an ordinary user"
+        )
 
 
 def _check_text(name: str, value: object) -> None:

@@ -24,7 +24,7 @@ def unmount(folder: Path) -> None:
         for point in folder.iterdir():
             libc.umount2(os.fsencode(point), _MNT_DETACH)
             with contextlib.suppress(OSError):
-                point.rmdir()
+                (point.rmdir if point.is_dir() else point.unlink)()
         with contextlib.suppress(OSError):
             folder.rmdir()
 

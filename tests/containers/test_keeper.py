@@ -21,6 +21,9 @@ async def test_its_mounts_go_and_what_is_in_them_stays(tmp_path: Path, *, killed
     directory = await link.ready()
     point = await link.mount(source, (12345, 23456))
     assert point is not None
+    file = await link.mount(source / "file", (12345, 23456))
+    assert file is not None
+    assert (file.stat().st_uid, file.read_text()) == (12345, "the user's")
     state = (point / "file").stat()
     assert (state.st_uid, state.st_gid) == (12345, 23456)
     assert (source / "file").stat().st_uid == os.getuid()

@@ -32,6 +32,21 @@ def boxed(engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "boxed"
 
 
+async def test_what_a_manager_adds_to_the_command(boxed: str, tmp_path: Path) -> None:
+    manager = AsyncKernelManager(kernel_name=boxed)
+    await manager.start_kernel(cwd=str(tmp_path), extra_arguments=["--HistoryManager.hist_file=/tmp/mine"])
+    client = manager.client()
+    client.start_channels()
+    try:
+        await client.wait_for_ready(timeout=30)
+        code = "assert get_ipython().history_manager.hist_file == '/tmp/mine'"
+        reply = await client.execute_interactive(code, timeout=30)
+        assert reply["content"]["status"] == "ok"
+    finally:
+        client.stop_channels()
+        await manager.shutdown_kernel(now=True)
+
+
 async def test_a_manager(boxed: str, tmp_path: Path) -> None:
     manager = AsyncKernelManager(kernel_name=boxed)
     await manager.start_kernel(cwd=str(tmp_path))

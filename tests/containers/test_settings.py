@@ -23,6 +23,7 @@ from kernel_exec import (
     Limits,
     WrongType,
 )
+from kernel_exec.kernels import docker
 from tests.containers.conftest import containers, name_of
 from tests.executor.looks import wait_until
 from tests.images.stubs import stub
@@ -68,13 +69,39 @@ def test_another_workdir(fresh: Callable[..., Executor]) -> None:
 def test_mounts(fresh: Callable[..., Executor], tmp_path: Path) -> None:
     read, written = tmp_path / "read", tmp_path / "written"
     for folder in (read, written):
-        folder.mkdir()
+        folder.mkdir(0o700)
         (folder / "file").write_text("of the host")
+        (folder / "file").chmod(0o600)
     executor = fresh(mounts={read: "/mnt/read", str(written): "/mnt/written:rw"})
     assert executor.execute("open('/mnt/read/file').read()").text == "'of the host'"
     assert executor.execute("open('/mnt/read/file', 'w')").error.name == "OSError"  # type: ignore[union-attr]
     assert executor.execute("open('/mnt/written/new', 'w').write('x')").ok
     assert (written / "new").stat().st_uid == os.getuid()
+
+
+def test_mounts_of_files(fresh: Callable[..., Executor], tmp_path: Path) -> None:
+    for name in ("read", "written"):
+        (tmp_path / name).write_text("of the host")
+        (tmp_path / name).chmod(0o600)
+    executor = fresh(mounts={tmp_path / "read": "/mnt/read", tmp_path / "written": "/mnt/written:rw"})
+    assert executor.execute("open('/mnt/read').read()").text == "'of the host'"
+    assert executor.execute("open('/mnt/read', 'w')").error.name == "OSError"  # type: ignore[union-attr]
+    assert executor.execute("open('/mnt/written', 'w').write('of the kernel')").ok
+    executor.close()
+    assert (tmp_path / "read").read_text() == "of the host"
+    assert (tmp_path / "written").read_text() == "of the kernel"
+
+
+def test_code_of_ours_that_nobody_else_may_read(
+    fresh: Callable[..., Executor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is installed with a umask of 077."""
+    code = tmp_path / "code"
+    shutil.copytree(docker.LAUNCHER.parent, code)
+    for path in (code, *code.rglob("*")):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    monkeypatch.setattr(docker, "LAUNCHER", code / docker.LAUNCHER.name)
+    assert fresh().execute("import socket; socket.getaddrinfo('localhost', 80) and 1").text == "1"
 
 
 def test_a_network_and_its_ports(fresh: Callable[..., Executor], engine: Any) -> None:
@@ -166,10 +193,11 @@ def test_one_that_stays(fresh: Callable[..., Executor], engine: Any) -> None:
         ({"gpus": "all"}, "leave gpus out"),
         ({"gpus": 1}, "leave gpus out"),
         ({"mounts": {"/no/such/place": "/mnt/x"}}, "make it"),
+        ({"mounts": {"/no/such/place": "/mnt/x:rw"}}, "make it"),
         ({"network": "no-such-network"}, "docker network ls"),
         ({"cpus": 4000.0}, "fewer"),
     ],
-    ids=["image", "foreign", "runtime", "gpus", "one gpu", "mount", "network", "cpus"],
+    ids=["image", "foreign", "runtime", "gpus", "one gpu", "mount", "writable mount", "network", "cpus"],
 )
 def test_what_the_engine_refuses(engine: Any, tmp_path: Path, settings: dict[str, Any], message: str) -> None:
     executor = Executor(kernel=DockerKernel(labels={"refused": message}, **settings), workdir=tmp_path)
