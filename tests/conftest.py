@@ -1,4 +1,4 @@
-"""What all tests share: an environment that is the same on every machine, and a container engine."""
+"""What all tests share: an environment that is the same on every machine, an engine, and a kernel to run on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 from hypothesis import settings
 
+from kernel_exec import DockerKernel, HostKernel
+from kernel_exec.kernels.kinds import KernelSettings
 from tests.images.stubs import stub
 
 # How long an example takes says something of the machine.
@@ -35,8 +38,6 @@ LEFT_OUT = "ENGINE=no: no container engine is used"
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Any]:
     """A client of the engine. Without one every test that uses it fails, unless ENGINE=no says that none is wanted."""
-    import docker
-
     client = docker.from_env()
     client.ping()
     yield client
@@ -59,7 +60,8 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     """Mark the tests that need an engine, and leave them out where none is wanted."""
     for item in items:
-        if "engine" in getattr(item, "fixturenames", ()):
+        container = hasattr(item, "callspec") and item.callspec.params.get("kernel") == "container"
+        if container or "engine" in getattr(item, "fixturenames", ()):
             item.add_marker("engine")
             if os.environ.get("ENGINE") == "no":
                 item.add_marker(pytest.mark.skip(reason=LEFT_OUT))
@@ -75,3 +77,29 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         )
         for name, count in sorted(files.items()):
             terminalreporter.line(f"{name}: {count}")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that is marked `everywhere` on the host and in a container (a hook of pytest).
+
+    In a container it is one of the long tests, unless the mark says `soon=True`. Marked `host_only`, which says why, a
+    test of such a module runs on the host alone.
+    """
+    everywhere = metafunc.definition.get_closest_marker("everywhere")
+    if (
+        everywhere is None
+        or "kernel" not in metafunc.fixturenames
+        or metafunc.definition.get_closest_marker("host_only")
+    ):
+        return
+    long = () if everywhere.kwargs.get("soon") else (pytest.mark.long,)
+    metafunc.parametrize("kernel", ["host", pytest.param("container", marks=long)], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
+def kernel(request: pytest.FixtureRequest) -> KernelSettings:
+    """The kernel that a test runs on."""
+    if getattr(request, "param", "host") == "host":
+        return HostKernel()
+    request.getfixturevalue("engine")
+    return DockerKernel()

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 from jupyter_client.provisioning import LocalProvisioner
 
+from kernel_exec.kernels.docker import DockerProvisioner
 from kernel_exec.kernels.host import HostProvisioner
 
 FILE = "KERNEL_EXEC_OBSERVED"
-PROVISIONERS = (HostProvisioner, LocalProvisioner)
+PROVISIONERS = (HostProvisioner, DockerProvisioner, LocalProvisioner)
 
 
 def launch_noted(provisioner: type, note: Callable[[str], object]) -> Callable[..., Any]:

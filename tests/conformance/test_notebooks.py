@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import importlib
 import sys
 from collections.abc import Iterator
@@ -12,12 +13,16 @@ from typing import Any
 import nbformat
 import pytest
 
-from kernel_exec import ExecutionResult, Executor, HostKernel, ResultNotReady
+from kernel_exec import DockerKernel, ExecutionResult, Executor, ResultNotReady
+from kernel_exec.kernels.docker import DockerProvisioner
 from kernel_exec.kernels.host import HostProvisioner
+from kernel_exec.kernels.kinds import KernelSettings
 from tests.conformance.observed import launch_noted
+from tests.libraries import with_libraries
 
 pytestmark = [
     pytest.mark.conformance,
+    pytest.mark.everywhere(soon=True),
     pytest.mark.timeout(300),
     pytest.mark.filterwarnings("ignore:Cell is missing an id"),  # they are older than ids
 ]
@@ -44,15 +49,17 @@ def their_tests(nbclient_source: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def test_its_notebooks_come_out_the_same(
-    their_tests: Any, nbclient_source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    their_tests: Any, nbclient_source: Path, kernel: KernelSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launched: list[str] = []
-    monkeypatch.setattr(HostProvisioner, "launch_kernel", launch_noted(HostProvisioner, launched.append))
+    provisioner = DockerProvisioner if isinstance(kernel, DockerKernel) else HostProvisioner
+    monkeypatch.setattr(provisioner, "launch_kernel", launch_noted(provisioner, launched.append))
+    kernel = with_libraries(dataclasses.replace(kernel, env=LOOKS), "ipywidgets")
     folder = nbclient_source / "tests" / "files"
     listed = [getattr(case, "values", case) for case in cases(their_tests.test_run_all_notebooks)]
     assert len(listed) >= 16
     for name, options in listed:
-        recorded = run(nbformat.read(folder / name, 4), folder, tmp_path / name, options)
+        recorded = run(kernel, nbformat.read(folder / name, 4), folder, tmp_path / name, options)
         try:
             compare(their_tests, folder / name, options, recorded)
         except AssertionError as error:
@@ -79,9 +86,9 @@ def cases(test: Any) -> list[Any]:
     return list(mark.args[1])
 
 
-def run(notebook: Any, folder: Path, recording: Path, options: dict[str, Any]) -> Any:
+def run(kernel: KernelSettings, notebook: Any, folder: Path, recording: Path, options: dict[str, Any]) -> Any:
     """Run a notebook as nbclient does; return it with the outputs that our recording holds."""
-    with Executor(HostKernel(env=LOOKS), workdir=folder, notebook=recording) as executor:
+    with Executor(kernel, workdir=folder, notebook=recording) as executor:
         cells = [run_cell(executor, cell, options) for cell in notebook.cells]
     recorded = {cell.id: cell for cell in nbformat.read(recording, 4).cells}
     return {"cells": [recorded.get(cell.get("id"), cell) for cell in cells]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,22 @@ def fresh(engine: Any, tmp_path: Path) -> Iterator[Callable[..., Executor]]:
     yield make
     for executor in made:
         executor.close()
+
+
+@pytest.fixture
+def left(engine: Any) -> Iterator[Callable[[dict[str, str]], str]]:
+    """Makes a container with these labels, as one that was created and never started; returns its name."""
+    made: list[str] = []
+
+    def make(given: dict[str, str]) -> str:
+        name = f"kx-left-{os.urandom(4).hex()}"
+        engine.containers.create("kernel-exec/python:latest", "true", name=name, labels=given)
+        made.append(name)
+        return name
+
+    yield make
+    for container in containers(engine, *made):
+        container.remove(force=True)
 
 
 def containers(engine: Any, *names: str) -> list[Any]:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +18,6 @@ from kernel_exec import DockerKernel, Executor
 from kernel_exec.kernels.leftovers import EXPIRES, HOST, OWNER, SESSION, labels
 from kernel_exec.kernels.link import SupervisorLink
 from tests.containers.conftest import containers, name_of
-
-
-@pytest.fixture
-def left(engine: Any) -> Iterator[Callable[[dict[str, str]], str]]:
-    """Makes a container with these labels, as one that was created and never started; returns its name."""
-    made: list[str] = []
-
-    def make(given: dict[str, str]) -> str:
-        name = f"kx-left-{os.urandom(4).hex()}"
-        engine.containers.create("kernel-exec/python:latest", "true", name=name, labels=given)
-        made.append(name)
-        return name
-
-    yield make
-    for container in containers(engine, *made):
-        container.remove(force=True)
 
 
 def gc(*options: str) -> Any:

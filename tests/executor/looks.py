@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -10,7 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import docker
 import nbformat
+
+from kernel_exec import AsyncExecutor, Executor
+from kernel_exec.kernels.docker import DockerProvisioner
 
 
 def runs(pid: int) -> bool:
@@ -20,6 +25,24 @@ def runs(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+
+
+def host_pid(ex: Executor | AsyncExecutor, pid: int) -> int:
+    """The number that a process has here which has `pid` where an executor's kernel runs."""
+    session = (ex if isinstance(ex, AsyncExecutor) else ex._core)._kernels.session
+    assert session is not None
+    provisioner = session.kernel._provisioner
+    if not isinstance(provisioner, DockerProvisioner):
+        return pid
+    with contextlib.closing(docker.from_env()) as engine:
+        first = engine.containers.get(provisioner.container).attrs["State"]["Pid"]
+    namespace = os.readlink(f"/proc/{first}/ns/pid")
+    for path in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            numbers = (path / "status").read_text().partition("NSpid:")[2].partition("\n")[0].split()
+            if int(numbers[-1]) == pid and os.readlink(path / "ns" / "pid") == namespace:
+                return int(path.name)
+    raise AssertionError(f"no process {pid} is in {provisioner.container}")
 
 
 def children(pid: int | None = None) -> set[int]:

@@ -9,6 +9,9 @@ import nbformat
 import pytest
 
 from kernel_exec import AsyncExecutor, Executor, Limits
+from kernel_exec.kernels.kinds import KernelSettings
+
+pytestmark = pytest.mark.everywhere
 
 
 def changes(result: object) -> dict[str, str]:
@@ -47,6 +50,7 @@ def test_the_recording_and_its_files_are_none(fresh: Callable[..., Executor]) ->
     assert ex.execute("1").artifacts == []
 
 
+@pytest.mark.everywhere(soon=True)
 def test_what_is_dangerous_is_told_and_not_followed(fresh: Callable[..., Executor], tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret", encoding="utf-8")
     ex = fresh(limits=Limits(artifact_bytes=1_000))
@@ -75,10 +79,10 @@ def test_files_of_a_cell_that_failed_or_died(fresh: Callable[..., Executor]) -> 
 
 
 @pytest.mark.parametrize("temporary", [True, False])
-async def test_nothing_stays_open(temporary: bool, tmp_path: Path) -> None:
-    async with AsyncExecutor(workdir=None if temporary else tmp_path / "w") as warm:
+async def test_nothing_stays_open(temporary: bool, kernel: KernelSettings, tmp_path: Path) -> None:
+    async with AsyncExecutor(kernel, workdir=None if temporary else tmp_path / "w") as warm:
         await warm.execute("1")
     before = len(os.listdir("/proc/self/fd"))
-    async with AsyncExecutor(workdir=None if temporary else tmp_path / "x") as ex:
+    async with AsyncExecutor(kernel, workdir=None if temporary else tmp_path / "x") as ex:
         await ex.execute("n = open('a', 'w').write('x')")
     assert len(os.listdir("/proc/self/fd")) == before

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import base64
 import struct
+from collections.abc import Callable
 
 import pytest
 
 from kernel_exec import ExecutionFailed, Executor
-from tests.executor.looks import code_cells
+from kernel_exec.kernels.kinds import KernelSettings
+from tests.executor.looks import code_cells, notebook
+from tests.libraries import with_libraries
+
+pytestmark = pytest.mark.everywhere
 
 
 def test_state_is_kept_and_a_result_is_readable(ex: Executor) -> None:
@@ -54,6 +59,7 @@ def test_an_error_has_structure_and_no_colours(ex: Executor) -> None:
     assert raised.value.result is result
 
 
+@pytest.mark.everywhere(soon=True)
 @pytest.mark.parametrize(
     ("code", "stdout"),
     [
@@ -134,6 +140,7 @@ def test_rich_outputs_are_left_alone(ex: Executor) -> None:
     assert bundles[2]["application/json"] == {"a": [1, None]}
 
 
+@pytest.mark.everywhere(soon=True)
 def test_a_display_is_updated_in_its_own_cell_and_in_earlier_ones(ex: Executor) -> None:
     first = ex.execute("from IPython.display import display\nhandle = display('one', display_id=True)")
     second = ex.execute("handle.update('two')\nown = display('a', display_id='own'); own.update('b')")
@@ -161,6 +168,7 @@ def test_clear_output(ex: Executor) -> None:
     assert ex.execute("print('kept')\nclear_output(wait=True)").stdout == "kept\n"
 
 
+@pytest.mark.everywhere(soon=True)
 def test_input_is_answered(ex: Executor) -> None:
     asked = []
 
@@ -219,13 +227,11 @@ def test_changes_to_earlier_outputs_arrive_too(ex: Executor) -> None:
     assert items[0]["transient"] == items[1]["transient"] == {"display_id": "x"}
 
 
-def test_widgets_are_in_the_notebook(fresh) -> None:  # type: ignore[no-untyped-def]
+def test_widgets_are_in_the_notebook(fresh: Callable[..., Executor], kernel: KernelSettings) -> None:
     pytest.importorskip("ipywidgets")
-    ex = fresh()
+    ex = fresh(kernel=with_libraries(kernel, "ipywidgets"))
     result = ex.execute("import ipywidgets\nslider = ipywidgets.IntSlider(value=3)\nslider")
     view = result.outputs[0]["data"]["application/vnd.jupyter.widget-view+json"]
     ex.execute("slider.value = 7")
-    from tests.executor.looks import notebook
-
     stored = notebook(ex.notebook_path).metadata.widgets["application/vnd.jupyter.widget-state+json"]
     assert stored.state[view["model_id"]].state.value == 7

@@ -9,8 +9,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
+
 from kernel_exec import AsyncExecutor, ExecutionResult, Executor
+from kernel_exec.kernels.kinds import KernelSettings
 from tests.executor.looks import code_cells
+
+pytestmark = pytest.mark.everywhere
 
 
 def test_20_threads_on_one_executor(ex: Executor) -> None:
@@ -26,8 +31,8 @@ def test_20_threads_on_one_executor(ex: Executor) -> None:
     assert ex.execute("counter").text == "100"
 
 
-async def test_20_tasks_on_one_executor_in_the_order_of_the_calls(tmp_path: Path) -> None:
-    async with AsyncExecutor(workdir=tmp_path) as ex:
+async def test_20_tasks_on_one_executor_in_the_order_of_the_calls(kernel: KernelSettings, tmp_path: Path) -> None:
+    async with AsyncExecutor(kernel, workdir=tmp_path) as ex:
         await ex.execute("order = []")
         results = await asyncio.gather(*(ex.execute(f"order.append({n}); print({n})") for n in range(20)))
         assert [result.stdout for result in results] == [f"{n}\n" for n in range(20)]
@@ -43,6 +48,7 @@ def test_order_of_submitted_cells(ex: Executor) -> None:
     assert ex.execute("order == list(range(20))").text == "True"
 
 
+@pytest.mark.host_only("20 containers are as many as two processors start in time: tests/containers/test_deaths.py")
 async def test_50_executors_in_one_process_one_of_them_dying(tmp_path: Path) -> None:
     executors = [AsyncExecutor(workdir=tmp_path / str(number)) for number in range(50)]
     try:
@@ -65,6 +71,7 @@ async def test_50_executors_in_one_process_one_of_them_dying(tmp_path: Path) -> 
         await asyncio.gather(*(ex.close() for ex in executors))
 
 
+@pytest.mark.host_only("what may wait are threads of this process; many containers: tests/containers/test_deaths.py")
 async def test_kernels_that_end_while_they_are_closed_hold_up_nobody(tmp_path: Path) -> None:
     """All executors of a process share zmq's thread: who lets it wait for him, lets all wait."""
 

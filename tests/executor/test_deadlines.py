@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from kernel_exec import AsyncExecutor, ExecutionTimeout, Executor, InvalidArgument, ResultNotReady
-from tests.executor.looks import code_cells, wait_until
+from kernel_exec import (
+    AsyncExecutor,
+    ExecutionTimeout,
+    Executor,
+    InvalidArgument,
+    ResultNotReady,
+)
+from kernel_exec.kernels.kinds import KernelSettings
+from tests.executor.looks import code_cells, host_pid, runs, wait_until
+
+pytestmark = pytest.mark.everywhere
 
 # What the kernel survives, with its state...
 OBEDIENT = {
@@ -48,8 +57,8 @@ STUBBORN = {
 
 
 @pytest.fixture(scope="module")
-def lasting(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
-    with Executor(workdir=tmp_path_factory.mktemp("deadlines"), timeout=30) as executor:
+def lasting(kernel: KernelSettings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
+    with Executor(kernel, workdir=tmp_path_factory.mktemp("deadlines"), timeout=30) as executor:
         yield executor
 
 
@@ -82,6 +91,7 @@ def test_what_does_not_obey_is_killed(lasting: Executor, code: str) -> None:
     assert (after.text, after.state_preserved) == ("False", True)
 
 
+@pytest.mark.everywhere(soon=True)
 def test_many_timeouts_in_a_row_never_reach_the_next_cell(lasting: Executor) -> None:
     """A signal that came late would interrupt the cell after."""
     lasting.execute("kept = 8")
@@ -121,6 +131,7 @@ def test_extend_moves_the_deadline(lasting: Executor) -> None:
         execution.extend(1)
 
 
+@pytest.mark.everywhere(soon=True)
 def test_cancel_interrupts_and_keeps_the_state(lasting: Executor) -> None:
     lasting.execute("kept = 9")
     execution = lasting.submit("print('on', flush=True)\nimport time; time.sleep(60)")
@@ -148,6 +159,7 @@ def test_a_stubborn_cell_is_cancelled_all_the_same(lasting: Executor) -> None:
     assert lasting.execute("1").text == "1"
 
 
+@pytest.mark.everywhere(soon=True)
 def test_interrupt_from_another_thread(lasting: Executor) -> None:
     lasting.execute("kept = 10")
     execution = lasting.submit("print('on', flush=True)\nimport time; time.sleep(60)")
@@ -181,15 +193,13 @@ def test_waiting_for_a_result_has_its_own_bound(lasting: Executor) -> None:
 
 def test_the_session_ends_with_its_lifetime(fresh: Callable[..., Executor]) -> None:
     ex = fresh(lifetime=2)
-    pid = int(ex.execute("import os; os.getpid()").text)
+    pid = host_pid(ex, int(ex.execute("import os; os.getpid()").text))
     running, queued = ex.submit("import time; time.sleep(60)"), ex.submit("1")
     result = running.result()
     assert result.status == "timeout"
     assert "lifetime" in result.text
     assert queued.result().status == "aborted"
     assert wait_until(lambda: not ex.is_alive)
-    from tests.executor.looks import runs
-
     assert wait_until(lambda: not runs(pid))
     with pytest.raises(RuntimeError, match="lifetime of 2 s"):
         ex.execute("1")
@@ -201,8 +211,8 @@ def test_an_idle_session_ends_with_its_lifetime(fresh: Callable[..., Executor]) 
     assert wait_until(lambda: not ex.is_alive)
 
 
-async def test_cancelling_an_awaiting_task_interrupts_the_cell(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    async with AsyncExecutor(workdir=tmp_path) as ex:
+async def test_cancelling_an_awaiting_task_interrupts_the_cell(kernel: KernelSettings, tmp_path: Path) -> None:
+    async with AsyncExecutor(kernel, workdir=tmp_path) as ex:
         await ex.execute("kept = 11")
         for code in ("while True: pass", "import asyncio; await asyncio.sleep(600)"):
             with pytest.raises(TimeoutError):
@@ -213,9 +223,11 @@ async def test_cancelling_an_awaiting_task_interrupts_the_cell(tmp_path) -> None
         assert statuses == ["ok", "interrupted", "ok", "interrupted", "ok"]
 
 
-async def test_a_second_cancellation_does_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_second_cancellation_does_not_wait(
+    kernel: KernelSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("kernel_exec.session.GRACE", 60.0)
-    async with AsyncExecutor(workdir=tmp_path) as ex:
+    async with AsyncExecutor(kernel, workdir=tmp_path) as ex:
         await ex.execute("1")
         task = asyncio.ensure_future(ex.execute(STUBBORN["ignores SIGINT"]))
         await asyncio.sleep(0.5)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from kernel_exec import Executor, HostKernel
+from kernel_exec.kernels.kinds import KernelSettings
 from tests.growth import MIB, growth
 
 GROWTH = 32 * MIB
@@ -29,7 +30,7 @@ HTML = "from IPython.display import HTML, display\ndisplay(HTML('y' * 50_000_000
 
 @pytest.fixture(scope="module", params=["ours", "stock"])
 def any_kernel(
-    request: pytest.FixtureRequest, stock: HostKernel, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, stock: KernelSettings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Executor, bool]]:
     """An executor, and whether its kernel was started by our launcher."""
     kernel = stock if request.param == "stock" else HostKernel()

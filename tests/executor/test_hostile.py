@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from kernel_exec import Executor
-from tests.executor.looks import children, runs, wait_until
+from tests.executor.looks import children, host_pid, runs, wait_until
+
+pytestmark = pytest.mark.everywhere
 
 HARMLESS = {
     "sys.stdout = None": "import sys; sys.stdout = None",
@@ -31,6 +33,7 @@ HARMLESS = {
 }
 
 
+@pytest.mark.everywhere(soon=True)
 @pytest.mark.parametrize("code", HARMLESS.values(), ids=HARMLESS)
 def test_the_session_survives(ex: Executor, code: str) -> None:
     pid = ex.execute("import os; os.getpid()").text
@@ -108,10 +111,11 @@ print(int(open('daemon.new').read()), pool._pool[0].pid, child.pid, stopped.pid,
 """
 
 
+@pytest.mark.everywhere(soon=True)
 def test_no_process_outlives_close(fresh: Callable[..., Executor]) -> None:
     ex = fresh()
     result = ex.execute(DAEMON)
-    pids = [int(pid) for pid in result.stdout.split()]
+    pids = [host_pid(ex, int(pid)) for pid in result.stdout.split()]
     assert len(pids) == 5, result.text
     assert all(runs(pid) for pid in pids)
     ex.close()
@@ -120,17 +124,18 @@ def test_no_process_outlives_close(fresh: Callable[..., Executor]) -> None:
 
 def test_no_process_outlives_a_kill_by_the_deadline(fresh: Callable[..., Executor]) -> None:
     ex = fresh()
-    pids = [int(pid) for pid in ex.execute(DAEMON).stdout.split()]
+    pids = [host_pid(ex, int(pid)) for pid in ex.execute(DAEMON).stdout.split()]
     result = ex.execute("import signal, time\nsignal.signal(2, signal.SIG_IGN)\nwhile True: time.sleep(1)", timeout=0.5)
     assert not result.state_preserved
     assert wait_until(lambda: not any(runs(pid) for pid in pids))
     assert ex.execute("1").ok
 
 
+@pytest.mark.host_only("in a container nothing can signal it: tests/containers/test_box.py")
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGSTOP"])
 def test_a_cell_that_ends_whoever_watches_it(fresh: Callable[..., Executor], name: str) -> None:
     ex = fresh()
-    pid = int(ex.execute("import os; os.getpid()").text)
+    pid = host_pid(ex, int(ex.execute("import os; os.getpid()").text))
     result = ex.execute(
         f"import os, signal\nprint('on', flush=True)\nos.kill(os.getppid(), signal.{name})\nwhile True: pass", timeout=2
     )
@@ -141,6 +146,7 @@ def test_a_cell_that_ends_whoever_watches_it(fresh: Callable[..., Executor], nam
     assert ex.execute("1").ok
 
 
+@pytest.mark.host_only("a keeper outlives `close` by a moment: tests/containers/test_deaths.py")
 def test_close_leaves_no_child_and_no_file(tmp_path: Path) -> None:
     before, temporary = children(), set(Path(os.environ.get("TMPDIR", "/tmp")).iterdir())
     with Executor(workdir=tmp_path / "w") as ex:
@@ -158,7 +164,7 @@ def test_close_leaves_no_child_and_no_file(tmp_path: Path) -> None:
 
 def test_a_stopped_kernel_is_killed_by_the_deadline(fresh: Callable[..., Executor]) -> None:
     ex = fresh()
-    pid = int(ex.execute("import os; os.getpid()").text)
+    pid = host_pid(ex, int(ex.execute("import os; os.getpid()").text))
     os.kill(pid, signal.SIGSTOP)
     result = ex.execute("1", timeout=0.5)
     assert (result.status, result.state_preserved) == ("timeout", False)

@@ -8,8 +8,11 @@ from typing import Any
 import nbformat
 import pytest
 
-from kernel_exec import Executor, HostKernel, InvalidArgument, Limits, WrongType
+from kernel_exec import Executor, InvalidArgument, Limits, WrongType
+from kernel_exec.kernels.kinds import KernelSettings
 from tests.executor.looks import wait_until
+
+pytestmark = pytest.mark.everywhere
 
 SMALL = Limits(text=2_000, output_bytes=20_000, image_bytes=50_000, artifact_bytes=1_000_000)
 FILE = re.compile(r"in (/\S+?)(?: \.\.\.|\])")
@@ -21,8 +24,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module", params=["ours", "stock"])
-def ex(request: pytest.FixtureRequest, home: Path, stock: HostKernel) -> Iterator[Executor]:
-    with Executor(stock if request.param == "stock" else None, workdir=home / request.param, limits=SMALL) as executor:
+def ex(request: pytest.FixtureRequest, home: Path, kernel: KernelSettings, stock: KernelSettings) -> Iterator[Executor]:
+    with Executor(
+        stock if request.param == "stock" else kernel, workdir=home / request.param, limits=SMALL
+    ) as executor:
         yield executor
 
 
@@ -115,37 +120,37 @@ def test_endless_pictures_take_neither_descriptors_nor_disk(ex: Executor) -> Non
     assert len(files) <= 100
 
 
-def test_who_follows_sees_where_something_was_left_out(tmp_path: Path) -> None:
+def test_who_follows_sees_where_something_was_left_out(kernel: KernelSettings, tmp_path: Path) -> None:
     seen: list[str] = []
-    with Executor(workdir=tmp_path, limits=SMALL) as executor:
+    with Executor(kernel, workdir=tmp_path, limits=SMALL) as executor:
         executor.execute("print('x' * 300_000)\nprint('end')", on_output=lambda output: seen.append(output["text"]))
     assert "bytes of stdout left out" in "".join(seen)
     assert "".join(seen).endswith("end\n")
 
 
-def test_descriptors_have_the_same_limit(tmp_path: Path) -> None:
-    with Executor(workdir=tmp_path, limits=SMALL) as executor:
+def test_descriptors_have_the_same_limit(kernel: KernelSettings, tmp_path: Path) -> None:
+    with Executor(kernel, workdir=tmp_path, limits=SMALL) as executor:
         result = executor.execute("import os\nn = os.system('seq 50000')")
         assert file_in(result.stdout) == "".join(f"{i}\n" for i in range(1, 50_001))
         assert len(result.stdout) <= 20_000 + 1024
 
 
-def test_late_text_has_the_room_that_its_cell_left(tmp_path: Path) -> None:
+def test_late_text_has_the_room_that_its_cell_left(kernel: KernelSettings, tmp_path: Path) -> None:
     code = "import threading, time\ndef late():\n    while 'go' not in globals(): time.sleep(0.01)\n    print('late')\n"
     code += "threading.Thread(target=late).start()\nprint('x' * 15_000)"
 
     def text() -> object:
         return nbformat.read(tmp_path / "session.ipynb", as_version=4).cells[0].outputs[0].text
 
-    with Executor(workdir=tmp_path, limits=SMALL) as executor:
+    with Executor(kernel, workdir=tmp_path, limits=SMALL) as executor:
         executor.execute(code)
         assert text() == "x" * 15_000 + "\n"
         executor.put("go", 1)  # no cell, which would push the text out
         assert wait_until(lambda: text() == "x" * 15_000 + "\nlate\n")
 
 
-def test_a_text_limit_with_room_for_nothing(tmp_path: Path) -> None:
-    with Executor(workdir=tmp_path, limits=Limits(text=100)) as executor:
+def test_a_text_limit_with_room_for_nothing(kernel: KernelSettings, tmp_path: Path) -> None:
+    with Executor(kernel, workdir=tmp_path, limits=Limits(text=100)) as executor:
         text = executor.execute("print('x' * 1_000)").text
     assert len(text) <= 100
     assert text.endswith("cell-1-text.txt ...]\n")
@@ -176,8 +181,8 @@ def test_an_endless_print_with_a_deadline(ex: Executor) -> None:
 
 
 @pytest.mark.parametrize("code", ["os._exit(1)", "os.kill(os.getpid(), 9)"])
-def test_the_end_of_a_long_text_survives_a_death(tmp_path: Path, code: str) -> None:
-    with Executor(workdir=tmp_path, limits=SMALL) as executor:
+def test_the_end_of_a_long_text_survives_a_death(kernel: KernelSettings, tmp_path: Path, code: str) -> None:
+    with Executor(kernel, workdir=tmp_path, limits=SMALL) as executor:
         result = executor.execute(f"import os\nfor i in range(50_000): print(i)\n{code}")
         assert result.status == "died"
         assert result.stdout.endswith("49999\n")
@@ -191,8 +196,8 @@ def test_the_end_of_a_long_text_survives_a_death(tmp_path: Path, code: str) -> N
 
 
 @pytest.mark.parametrize("code", ["os._exit(1)", "os.kill(os.getpid(), 9)"])
-def test_displays_that_were_left_out_are_told_after_a_death(tmp_path: Path, code: str) -> None:
-    with Executor(workdir=tmp_path, limits=SMALL) as executor:
+def test_displays_that_were_left_out_are_told_after_a_death(kernel: KernelSettings, tmp_path: Path, code: str) -> None:
+    with Executor(kernel, workdir=tmp_path, limits=SMALL) as executor:
         executor.execute("for i in range(1000): display(i)")  # of which the next cell knows nothing
         result = executor.execute(f"import os\nfor i in range(1000): display(i)\n{code}")
         assert result.status == "died"
@@ -203,14 +208,15 @@ def test_displays_that_were_left_out_are_told_after_a_death(tmp_path: Path, code
         assert (result.status, result.truncated) == ("died", False)
 
 
-def test_a_file_of_what_was_cut_has_a_limit_too(tmp_path: Path) -> None:
-    with Executor(workdir=tmp_path, limits=Limits(output_bytes=1_000, artifact_bytes=5_000)) as executor:
+def test_a_file_of_what_was_cut_has_a_limit_too(kernel: KernelSettings, tmp_path: Path) -> None:
+    with Executor(kernel, workdir=tmp_path, limits=Limits(output_bytes=1_000, artifact_bytes=5_000)) as executor:
         result = executor.execute("print('x' * 100_000)")
         assert file_in(result.stdout) == "x" * 5_000
         assert any("holds only the first 5,000 bytes" in note for note in result.notes)
 
 
-def test_a_kernel_that_swaps_the_file_for_a_link(tmp_path: Path) -> None:
+@pytest.mark.everywhere(soon=True)
+def test_a_kernel_that_swaps_the_file_for_a_link(kernel: KernelSettings, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("secret", encoding="utf-8")
     code = f"""
@@ -222,7 +228,7 @@ for name in ('cut.stdout', 'sent.stdout'):
     if os.path.exists(path): os.unlink(path)
     os.symlink({str(secret)!r}, path)
 """
-    with Executor(workdir=tmp_path / "work", limits=SMALL) as executor:
+    with Executor(kernel, workdir=tmp_path / "work", limits=SMALL) as executor:
         result = executor.execute(code)
         assert "secret" not in file_in(result.stdout)
         assert any("is not whole" in note for note in result.notes)

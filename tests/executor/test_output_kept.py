@@ -10,7 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from kernel_exec import Executor
-from tests.executor.looks import code_cells, wait_until
+from tests.executor.looks import code_cells, host_pid, wait_until
+
+pytestmark = pytest.mark.everywhere
 
 
 def test_300_prints_with_an_expression(ex: Executor) -> None:
@@ -44,6 +46,7 @@ def test_a_megabyte_through_a_descriptor(ex: Executor) -> None:
     assert len(result.stdout) == 10**6 + 1
 
 
+@pytest.mark.everywhere(soon=True)
 def test_late_output_of_a_thread_stays_with_its_cell(ex: Executor) -> None:
     started = ex.execute(
         "import threading\ngo = threading.Event()\n"
@@ -100,7 +103,7 @@ def test_a_sudden_death_keeps_what_came_before_it(fresh: Callable[..., Executor]
 
 def test_killed_while_idle_is_found_by_the_next_call(fresh: Callable[..., Executor]) -> None:
     ex = fresh()
-    pid = int(ex.execute("import os; os.getpid()").text)
+    pid = host_pid(ex, int(ex.execute("import os; os.getpid()").text))
     os.kill(pid, signal.SIGKILL)
     assert wait_until(lambda: not ex.is_alive)
     found = ex.execute("open('ran', 'w').close()")
@@ -114,9 +117,10 @@ def test_killed_while_idle_is_found_by_the_next_call(fresh: Callable[..., Execut
     assert [cell.metadata.kernel_exec.status for cell in code_cells(ex.notebook_path)] == ["ok", "died", "ok"]
 
 
+@pytest.mark.everywhere(soon=True)
 def test_killed_while_busy_from_outside(fresh: Callable[..., Executor]) -> None:
     ex = fresh()
-    pid = int(ex.execute("import os; os.getpid()").text)
+    pid = host_pid(ex, int(ex.execute("import os; os.getpid()").text))
     execution = ex.submit("print('on', flush=True)\nwhile True: pass")
     assert wait_until(execution.outputs)
     os.kill(pid, signal.SIGKILL)
@@ -135,6 +139,7 @@ LONE = {
 }
 
 
+@pytest.mark.everywhere(soon=True)
 @pytest.mark.parametrize(("code", "shown"), LONE.values(), ids=LONE)
 def test_lone_surrogates_are_shown_as_escapes(ex: Executor, code: str, shown: str) -> None:
     """A stock kernel cannot send them, and loses what comes with them."""

@@ -56,6 +56,7 @@ def test_the_kernel_is_described_in_full(ex: Executor) -> None:
     assert metadata.language_info.file_extension == ".py"
 
 
+@pytest.mark.everywhere
 def test_the_running_cell_is_in_the_notebook(fresh: Callable[..., Executor]) -> None:
     ex = fresh()
     ex.execute("1")
@@ -92,6 +93,7 @@ def test_texts_stand_between_the_cells(fresh: Callable[..., Executor]) -> None:
     assert (third.cell_type, third.source) == ("raw", "\\LaTeX")
 
 
+@pytest.mark.everywhere
 def test_restart_is_part_of_the_record(fresh: Callable[..., Executor]) -> None:
     ex = fresh()
     ex.execute("kept = 1")
@@ -106,6 +108,7 @@ def test_restart_is_part_of_the_record(fresh: Callable[..., Executor]) -> None:
     assert cells[1].metadata.kernel_exec.event == "restart"
 
 
+@pytest.mark.everywhere
 def test_restart_during_a_cell_interrupts_it(fresh: Callable[..., Executor]) -> None:
     ex = fresh()
     running = ex.submit("print('on', flush=True)\nimport time; time.sleep(600)")
@@ -118,6 +121,7 @@ def test_restart_during_a_cell_interrupts_it(fresh: Callable[..., Executor]) -> 
     assert ex.execute("1").ok
 
 
+@pytest.mark.everywhere
 def test_restart_revives_after_a_death(fresh: Callable[..., Executor]) -> None:
     ex = fresh()
     assert ex.execute("import os; os._exit(1)").status == "died"
@@ -213,6 +217,7 @@ def fill(path: Path) -> None:
             pass
 
 
+@pytest.mark.everywhere
 def test_a_full_disk(fresh: Callable[..., Executor], small_disk: Path) -> None:
     ex = fresh(workdir=small_disk / "w")
     ex.execute("'before'")
@@ -233,6 +238,7 @@ def test_a_full_disk(fresh: Callable[..., Executor], small_disk: Path) -> None:
     ]
 
 
+@pytest.mark.everywhere
 def test_a_full_disk_at_the_end_saves_the_cells_elsewhere(fresh: Callable[..., Executor], small_disk: Path) -> None:
     ex = fresh(workdir=small_disk / "w")
     filler = small_disk / "filler"
@@ -247,6 +253,7 @@ def test_a_full_disk_at_the_end_saves_the_cells_elsewhere(fresh: Callable[..., E
     ex.close()
 
 
+@pytest.mark.everywhere
 def test_a_read_only_work_directory(fresh: Callable[..., Executor], small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     with pytest.raises(RecordingError):

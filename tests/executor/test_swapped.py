@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from kernel_exec import Executor, HostKernel, Limits, RecordingError
+from kernel_exec import Executor, Limits, RecordingError
+from kernel_exec.kernels.kinds import KernelSettings
 from tests.executor.looks import code_cells, wait_until
+
+pytestmark = pytest.mark.everywhere
 
 PICTURE = "import matplotlib.pyplot as plt; plt.figure(figsize=(1, 1)); plt.plot([1]); plt.show()"
 LONG = "print('x' * 20_000)"
@@ -67,6 +70,7 @@ def test_the_folder_of_pictures_is_made_afresh(fresh: Fresh, outside: Path, swap
     assert len(code_cells(ex.notebook_path)) == 4
 
 
+@pytest.mark.everywhere(soon=True)
 def test_what_has_a_name_of_ours_is_not_written_through(fresh: Fresh, outside: Path) -> None:
     ex = fresh(limits=CUT)
     os.link(outside / "mine", ex.workdir / "linked")
@@ -89,7 +93,7 @@ KEPT = {
     "its folder is a link": "os.rename('session_files', 'away'); os.symlink({outside!r}, 'session_files')",
     "it is a link": "os.unlink(name); os.symlink({outside!r} + '/mine', name)",
     "it is a link to nothing": "os.unlink(name); os.symlink({outside!r} + '/new', name)",
-    "it is a hard link": "os.unlink(name); os.link({outside!r} + '/mine', name)",
+    "it is a hard link": "os.unlink(name); os.link('linked', name)",
     "it is a FIFO": "os.unlink(name); os.mkfifo(name)",
     "it is a directory": "os.unlink(name); os.mkdir(name)",
     "it is another file": "open('other', 'w').close(); os.replace('other', name)",
@@ -105,8 +109,11 @@ SHOW = {
 
 @pytest.mark.parametrize("swap", KEPT.values(), ids=KEPT)
 @pytest.mark.parametrize("kept", SHOW)
-def test_a_file_of_what_was_cut(fresh: Fresh, outside: Path, stock: HostKernel, swap: str, kept: str) -> None:
-    ex = fresh(limits=CUT, kernel=stock if kept == "by the host" else None)
+def test_a_file_of_what_was_cut(
+    fresh: Fresh, outside: Path, kernel: KernelSettings, stock: KernelSettings, swap: str, kept: str
+) -> None:
+    ex = fresh(limits=CUT, kernel=stock if kept == "by the host" else kernel)
+    os.link(outside / "mine", ex.workdir / "linked")
     result = ex.execute(
         f"import glob, os, time\n{SHOW[kept]}\nname, = glob.glob('session_files/cell-1-*')\n"
         f"{swap.format(outside=str(outside))}\nfor number in range(9): print('more', flush=True)",
@@ -131,6 +138,7 @@ for thread in threads: thread.start()
 """
 
 
+@pytest.mark.host_only("the same race as below, which runs everywhere")
 def test_a_folder_that_is_swapped_all_the_time(fresh: Fresh, outside: Path) -> None:
     ex = fresh(limits=CUT)
     ex.execute(RACE.format(outside=str(outside)))
@@ -158,7 +166,7 @@ NAMES = {
     "a link": "os.symlink({outside!r} + '/mine', {name!r})",
     "a link to a directory": "os.symlink({outside!r}, {name!r})",
     "a link to nothing": "os.symlink({outside!r} + '/new', {name!r})",
-    "a hard link": "os.link({outside!r} + '/mine', {name!r})",
+    "a hard link": "os.link('linked', {name!r})",
     "a FIFO": "os.mkfifo({name!r})",
     "a directory": "os.mkdir({name!r}); open({name!r} + '/full', 'w').close()",
     "a closed file": "open({name!r}, 'w').write('closed'); os.chmod({name!r}, 0)",
@@ -166,19 +174,23 @@ NAMES = {
 }
 
 
+@pytest.mark.host_only("the directory around them is swapped everywhere, below")
 @pytest.mark.parametrize("name", ["session.ipynb", ".session.ipynb.kernel_exec"])
 @pytest.mark.parametrize("swap", NAMES.values(), ids=NAMES)
 def test_the_names_of_the_recording(fresh: Fresh, outside: Path, name: str, swap: str) -> None:
     ex = fresh()
+    os.link(outside / "mine", ex.workdir / "linked")
     ex.execute("import os, shutil")
     code = f"if os.path.lexists({name!r}): os.unlink({name!r})\n{swap.format(outside=str(outside), name=name)}"
     results = [ex.execute(code), ex.execute("1"), ex.execute(code), ex.execute("2")]
+    assert results[0].ok, results[0].text
     assert [note for result in results for note in result.notes if "recording" in note] == []
     assert {result.cell_id for result in results} <= {cell.id for cell in code_cells(ex.notebook_path)}
     ex.close()
     assert {result.cell_id for result in results} <= {cell.id for cell in code_cells(ex.notebook_path)}
 
 
+@pytest.mark.everywhere(soon=True)
 def test_the_directory_of_the_recording_is_swapped(fresh: Fresh, outside: Path, tmp_path: Path) -> None:
     ex = fresh(workdir=tmp_path / "work", notebook=tmp_path / "work" / "sub" / "deep" / "session.ipynb")
     results = [ex.execute("import os; 1")]
@@ -250,6 +262,7 @@ BOMBS = {
 
 
 @pytest.mark.long
+@pytest.mark.host_only("what reads such a file is this process, whoever wrote it")
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
 def test_a_save_that_would_take_all_memory_or_time(fresh: Fresh, bomb: str) -> None:
     ex = fresh()
@@ -263,6 +276,7 @@ def test_a_save_that_would_take_all_memory_or_time(fresh: Fresh, bomb: str) -> N
     assert {result.cell_id for result in results} <= {cell["id"] for cell in notebook["cells"]}
 
 
+@pytest.mark.host_only("no kernel has a part in it")
 def test_a_link_that_an_earlier_session_left_is_not_followed(fresh: Fresh, outside: Path, tmp_path: Path) -> None:
     (tmp_path / "work0").mkdir()
     (tmp_path / "work0" / "session.ipynb").symlink_to(outside / "mine")
@@ -276,6 +290,7 @@ def test_a_link_that_an_earlier_session_left_is_not_followed(fresh: Fresh, outsi
         fresh(notebook=tmp_path / "way" / "sub" / "a.ipynb")
 
 
+@pytest.mark.host_only("no kernel has a part in it")
 def test_links_of_the_user_outside_are_followed(fresh: Fresh, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "way").symlink_to("real")

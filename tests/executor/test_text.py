@@ -1,6 +1,10 @@
 """What a model reads of a cell."""
 
+import pytest
+
 from kernel_exec import Executor
+
+pytestmark = pytest.mark.everywhere
 
 FRAME = "import pandas as pd, numpy as np\nframe = pd.DataFrame({'n': range(1000), 'word': list('xy') * 500})\n"
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from kernel_exec import Executor, HostKernel, Limits
+from kernel_exec import Executor, Limits
+from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.results import ErrorInfo
 from kernel_exec.tracebacks import printed_group, short, without_cell_files
 
@@ -120,7 +121,7 @@ def test_what_was_said_follows_and_the_whole_traceback_stays(ex: Executor) -> No
 @pytest.mark.parametrize("mode", ["Plain", "Verbose", "Minimal", "Context"])
 @pytest.mark.parametrize("kind", ["ours", "stock"])
 def test_however_the_kernel_tells_it(
-    fresh: Callable[..., Executor], stock: HostKernel, request: pytest.FixtureRequest, mode: str, kind: str
+    fresh: Callable[..., Executor], stock: KernelSettings, request: pytest.FixtureRequest, mode: str, kind: str
 ) -> None:
     executor = fresh(kernel=stock if kind == "stock" else None)
     executor.execute(f"%xmode {mode}")

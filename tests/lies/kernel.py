@@ -259,5 +259,5 @@ class Kernel:
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1], encoding="utf-8") as file:
+    with open(sys.argv[sys.argv.index("-f") + 1], encoding="utf-8") as file:
         Kernel(json.load(file)).serve()

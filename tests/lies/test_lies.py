@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,28 +11,39 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from kernel_exec import Executor, HostKernel
+from kernel_exec import DockerKernel, Executor, HostKernel
+from kernel_exec.kernels import docker
+from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.wire import flood
 from tests.growth import MIB, growth
 from tests.lies import kernel as lying_kernel
+
+pytestmark = pytest.mark.everywhere
 
 GROWTH = 32 * MIB
 
 
 @pytest.fixture(scope="module")
-def liar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostKernel]:
-    """The settings of the lying kernel."""
+def liar(kernel: KernelSettings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelSettings]:
+    """The settings of the lying kernel. In a container it has the place of ours, as in an image that lies."""
     folder = tmp_path_factory.mktemp("jupyter")
-    (folder / "kernels" / "liar").mkdir(parents=True)
-    spec = {"argv": [sys.executable, lying_kernel.__file__, "{connection_file}"], "display_name": "L", "language": "x"}
-    (folder / "kernels" / "liar" / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JUPYTER_PATH", str(folder))
-        yield HostKernel(kernel_name="liar")
+        if isinstance(kernel, DockerKernel):
+            shutil.copytree(docker.LAUNCHER.parent, folder, dirs_exist_ok=True)
+            shutil.copy(lying_kernel.__file__, folder / docker.LAUNCHER.name)
+            patch.setattr(docker, "LAUNCHER", folder / docker.LAUNCHER.name)
+            yield kernel
+        else:
+            (folder / "kernels" / "liar").mkdir(parents=True)
+            argv = [sys.executable, lying_kernel.__file__, "-f", "{connection_file}"]
+            spec = {"argv": argv, "display_name": "L", "language": "x"}
+            (folder / "kernels" / "liar" / "kernel.json").write_text(json.dumps(spec), encoding="utf-8")
+            patch.setenv("JUPYTER_PATH", str(folder))
+            yield HostKernel(kernel_name="liar")
 
 
 @pytest.fixture(scope="module")
-def ex(liar: HostKernel, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
+def ex(liar: KernelSettings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
     """One executor for all lies that a kernel survives."""
     with Executor(liar, workdir=tmp_path_factory.mktemp("work"), timeout=60) as executor:
         yield executor
@@ -77,6 +89,7 @@ def test_what_is_refused_is_told_once_and_counted(ex: Executor, lie: str) -> Non
 
 
 @pytest.mark.long
+@pytest.mark.host_only("what comes out of a container is read in the same way, and this takes half a minute")
 def test_endless_displays_are_cut_and_told(ex: Executor) -> None:
     result = ex.execute("endless_displays")
     assert result.truncated
@@ -85,12 +98,14 @@ def test_endless_displays_are_cut_and_told(ex: Executor) -> None:
     assert ex.execute("honest").text == "said honest"
 
 
+@pytest.mark.everywhere(soon=True)
 def test_what_is_kept_of_a_picture_that_is_none(ex: Executor) -> None:
     result = ex.execute("no_base64")
     assert [output["data"] for output in result.outputs if "data" in output] == [{"text/plain": "a chart"}]
     assert result.images == []
 
 
+@pytest.mark.everywhere(soon=True)
 def test_no_file_is_taken_by_a_name_that_the_kernel_tells(ex: Executor) -> None:
     ex.execute("lies_about_cuts")
     files = [path for path in ex.workdir.rglob("*") if path.is_file()]
@@ -98,7 +113,7 @@ def test_no_file_is_taken_by_a_name_that_the_kernel_tells(ex: Executor) -> None:
     assert {path.name.rpartition(".")[2] for path in files} <= {"ipynb", "kernel_exec", "txt"}
 
 
-def test_questions_pile_up_nowhere(liar: HostKernel, tmp_path: Path) -> None:
+def test_questions_pile_up_nowhere(liar: KernelSettings, tmp_path: Path) -> None:
     with Executor(liar, workdir=tmp_path, timeout=60) as ex:
         asked: list[int] = []
 
@@ -116,7 +131,7 @@ def test_questions_pile_up_nowhere(liar: HostKernel, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("lie", ["gigabyte", "gigabyte_reply", "closes_iopub"])
-def test_a_connection_that_is_cut_ends_the_cell(liar: HostKernel, tmp_path: Path, lie: str) -> None:
+def test_a_connection_that_is_cut_ends_the_cell(liar: KernelSettings, tmp_path: Path, lie: str) -> None:
     """There is no deadline: without the news of its end the cell would wait for ever."""
     with Executor(liar, workdir=tmp_path, timeout=None) as ex:
         grown = growth(lambda: ex.submit(lie).result(timeout=30))
@@ -137,7 +152,7 @@ def test_a_flood_is_read_as_fast_as_it_comes(ex: Executor) -> None:
 
 
 def test_a_flood_that_cannot_be_read_ends_its_kernel(
-    liar: HostKernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    liar: KernelSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Executor(liar, workdir=tmp_path, timeout=None) as ex:
         ex.execute("honest")
@@ -150,7 +165,7 @@ def test_a_flood_that_cannot_be_read_ends_its_kernel(
 
 
 @pytest.mark.parametrize("lie", ["no_reply", "no_idle"])
-def test_a_cell_that_never_ends_ends_at_its_deadline(liar: HostKernel, tmp_path: Path, lie: str) -> None:
+def test_a_cell_that_never_ends_ends_at_its_deadline(liar: KernelSettings, tmp_path: Path, lie: str) -> None:
     with Executor(liar, workdir=tmp_path, timeout=1) as ex:
         result = ex.execute(lie)
         assert result.status == "timeout"
@@ -158,6 +173,7 @@ def test_a_cell_that_never_ends_ends_at_its_deadline(liar: HostKernel, tmp_path:
 
 
 @pytest.mark.long
+@pytest.mark.host_only("what comes out of a container is read in the same way, and looking takes a minute")
 @pytest.mark.parametrize("lie", [*REFUSED, "endless_displays", "endless_questions"])
 def test_no_lie_makes_this_process_grow(ex: Executor, lie: str) -> None:
     ex.execute("honest")

@@ -22,8 +22,11 @@ from kernel_exec import (
     RequestTimeout,
     WrongType,
 )
+from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.sync import Execution as Running
 from tests.executor.looks import code_cells, wait_until
+
+pytestmark = pytest.mark.everywhere
 
 BUSY = {
     "computing": "while True: pass",
@@ -73,8 +76,8 @@ def test_a_cell_that_waits_for_a_value(ex: Executor) -> None:
     )
 
 
-def test_before_the_kernel_is_started(tmp_path: Path) -> None:
-    ex = Executor(workdir=tmp_path)
+def test_before_the_kernel_is_started(kernel: KernelSettings, tmp_path: Path) -> None:
+    ex = Executor(kernel, workdir=tmp_path)
     try:
         assert ex.variables() == []
         assert ex.is_alive
@@ -82,8 +85,8 @@ def test_before_the_kernel_is_started(tmp_path: Path) -> None:
         ex.close()
 
 
-def test_beside_the_very_first_cell(tmp_path: Path) -> None:
-    with contextlib.closing(Executor(workdir=tmp_path)) as ex:
+def test_beside_the_very_first_cell(kernel: KernelSettings, tmp_path: Path) -> None:
+    with contextlib.closing(Executor(kernel, workdir=tmp_path)) as ex:
         running = ex.submit("x = 1\nprint('on', flush=True)\nwhile True: pass")
         assert ex.complete("print").matches == ("print",)  # asked before the kernel is there
         assert wait_until(running.outputs)
@@ -104,8 +107,8 @@ def test_late_output_stays_where_it_is(ex: Executor) -> None:
     assert "by print" in outputs
 
 
-async def test_many_at_once_before_and_after_the_start(tmp_path: Path) -> None:
-    async with AsyncExecutor(workdir=tmp_path) as ex:
+async def test_many_at_once_before_and_after_the_start(kernel: KernelSettings, tmp_path: Path) -> None:
+    async with AsyncExecutor(kernel, workdir=tmp_path) as ex:
         await ex.execute("x = 1; import os")
         assert await asyncio.gather(*(ex.get("x") for _ in range(100))) == [1] * 100
         running: Execution = await ex.submit("os._exit(3)")
@@ -129,8 +132,8 @@ def test_a_dead_kernel_and_a_closed_executor(fresh: Callable[..., Executor]) -> 
             ask()
 
 
-async def test_closed_while_a_question_is_open(tmp_path: Path) -> None:
-    ex = AsyncExecutor(workdir=tmp_path)
+async def test_closed_while_a_question_is_open(kernel: KernelSettings, tmp_path: Path) -> None:
+    ex = AsyncExecutor(kernel, workdir=tmp_path)
     await ex.execute("import time\nclass Slow:\n    def __dir__(self): time.sleep(600)\nx = Slow()")
     asked = asyncio.ensure_future(ex.complete("x."))
     await asyncio.sleep(0)

@@ -14,7 +14,10 @@ import pytest
 
 from kernel_exec import Executor, KernelExecError, RequestFailed, RequestTimeout, ValueRefused
 from kernel_exec.values import Packed, packed, unpacked
+from tests.executor.looks import wait_until
 from tests.values.kinds import KEPT, make
+
+pytestmark = pytest.mark.everywhere
 
 LIES: list[Any] = [None, True, -1, 2**70, 1.5, "x", [], [1], {}, {"a": 1}, "\ud800"]
 FORGE = """
@@ -61,6 +64,7 @@ def test_every_field_of_every_answer(liar: Executor, question: str, answer: dict
     assert liar.execute("1").text == "1"
 
 
+@pytest.mark.everywhere(soon=True)
 @pytest.mark.parametrize(
     "status", [{"status": "error"}, {"status": "error", "message": 3}, {"status": 7, "message": "m"}]
 )
@@ -71,6 +75,7 @@ def test_errors_that_are_none(liar: Executor, status: dict[str, Any]) -> None:
     liar.execute("del inspector._answer").raise_for_error()
 
 
+@pytest.mark.everywhere(soon=True)
 def test_places_outside_the_code(liar: Executor) -> None:
     for start, end in ((-1, 0), (1, 0), (0, 3), (3, 3)):
         forge(liar, {"matches": ["abc"], "start": start, "end": end})
@@ -114,7 +119,7 @@ def test_an_answer_that_is_too_long_is_refused(liar: Executor) -> None:
     liar.execute("forged_short = inspector._answer\ninspector._answer = lambda m: ({'x': 'y' * 70_000_000}, [])")
     with pytest.raises(RequestTimeout):
         liar.variables(timeout=3)
-    assert set(liar.metrics.refused) - set(before) == {"its content is too large"}
+    assert wait_until(lambda: set(liar.metrics.refused) - set(before) == {"its content is too large"})
     liar.execute("del inspector._answer").raise_for_error()
     assert liar.variables()
 

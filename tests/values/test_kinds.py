@@ -7,6 +7,8 @@ import pytest
 from kernel_exec import Executor, ValueRefused
 from tests.values.kinds import KEPT, REFUSED, make, same
 
+pytestmark = pytest.mark.everywhere
+
 
 @pytest.mark.parametrize("kind", KEPT)
 def test_out_as_it_is_there(ex: Executor, kind: str) -> None:

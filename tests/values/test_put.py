@@ -16,8 +16,11 @@ import pandas as pd
 import pytest
 
 from kernel_exec import AsyncExecutor, Executor, InvalidArgument, RecordingError, ValueRefused, WrongType
-from tests.executor.looks import code_cells, wait_until
+from kernel_exec.kernels.kinds import KernelSettings
+from tests.executor.looks import code_cells, host_pid, wait_until
 from tests.values.kinds import KEPT, make, same
+
+pytestmark = pytest.mark.everywhere
 
 
 def test_replayed_in_another_kernel(fresh: Callable[..., Executor], tmp_path: Path) -> None:
@@ -177,11 +180,12 @@ async def cancelled_put(ex: AsyncExecutor, after: float) -> None:
 
 
 @pytest.mark.long
-def test_a_cancelled_put_is_set_and_recorded_or_neither(tmp_path: Path) -> None:
+@pytest.mark.host_only("which comes first is decided here, and it takes ten seconds")
+def test_a_cancelled_put_is_set_and_recorded_or_neither(kernel: KernelSettings, tmp_path: Path) -> None:
     async def attempts() -> list[int]:
         seen = []
         for number, after in enumerate((0.0, 0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)):
-            async with AsyncExecutor(workdir=tmp_path / str(number)) as ex:
+            async with AsyncExecutor(kernel, workdir=tmp_path / str(number)) as ex:
                 await cancelled_put(ex, after) if after < 0.1 else await ex.put("big", np.arange(3))
                 await asyncio.sleep(0.3)
                 names = [variable.name for variable in await ex.variables()]
@@ -195,19 +199,19 @@ def test_a_cancelled_put_is_set_and_recorded_or_neither(tmp_path: Path) -> None:
     assert seen[-1] == 1
 
 
-def test_a_put_that_was_sent_is_recorded_though_nobody_waits(tmp_path: Path) -> None:
+def test_a_put_that_was_sent_is_recorded_though_nobody_waits(kernel: KernelSettings, tmp_path: Path) -> None:
     """Cancelled while the kernel is stopped, so certainly after it was asked; closed before it answers or not."""
 
     async def attempt() -> None:
-        async with AsyncExecutor(workdir=tmp_path) as ex:
-            pid = (await ex.execute("import os; os.getpid()")).text
-            os.kill(int(pid), signal.SIGSTOP)
+        async with AsyncExecutor(kernel, workdir=tmp_path) as ex:
+            pid = host_pid(ex, int((await ex.execute("import os; os.getpid()")).text))
+            os.kill(pid, signal.SIGSTOP)
             await cancelled_put(ex, 1.0)
-            os.kill(int(pid), signal.SIGCONT)
+            os.kill(pid, signal.SIGCONT)
             await asyncio.sleep(0.5)
             assert (await ex.get("big")).size == 3_000_000
             assert [cell.source.split(" ")[0] for cell in code_cells(ex.notebook_path)] == ["import", "big"]
-            os.kill(int(pid), signal.SIGSTOP)
+            os.kill(pid, signal.SIGSTOP)
             await cancelled_put(ex, 1.0)
         assert len(code_cells(ex.notebook_path)) == 2
 
@@ -216,7 +220,7 @@ def test_a_put_that_was_sent_is_recorded_though_nobody_waits(tmp_path: Path) -> 
 
 def test_ctrl_c_during_a_put(fresh: Callable[..., Executor]) -> None:
     ex = fresh()
-    pid = int(ex.execute("import os; os.getpid()").text)
+    pid = host_pid(ex, int(ex.execute("import os; os.getpid()").text))
     os.kill(pid, signal.SIGSTOP)
     timers = [threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))]
     timers.append(threading.Timer(1.5, os.kill, (pid, signal.SIGCONT)))

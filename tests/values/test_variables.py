@@ -8,6 +8,8 @@ import pytest
 
 from kernel_exec import Executor, RequestTimeout, UnknownVariable, Variable
 
+pytestmark = pytest.mark.everywhere
+
 SHOWN = {
     "1": ("int", None, "1"),
     "10**4000": ("int", None, "<int of 13288 bits>"),

@@ -1,4 +1,4 @@
-"""Code in a container that swaps what the host has in the work directory, and a first process that lies."""
+"""The first process of a container, which may lie. What code may swap on disk: tests/executor/test_swapped.py."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from kernel_exec import Executor, KernelStartError, Limits
+from kernel_exec import Executor, KernelStartError
 from kernel_exec.kernels import docker
-from tests.executor.looks import code_cells
-
-PICTURE = "import matplotlib.pyplot as plt; plt.figure(figsize=(1, 1)); plt.plot([1]); plt.show()"
-LONG = "print('x' * 20_000)"
 
 Fresh = Callable[..., Executor]
 
@@ -27,38 +23,6 @@ def outside(tmp_path: Path) -> Iterator[Path]:
     (folder / "mine").write_text("mine")
     yield folder
     assert {path.name: path.read_text() for path in folder.iterdir()} == {"mine": "mine"}
-
-
-def test_the_folder_of_pictures(fresh: Fresh, outside: Path) -> None:
-    ex = fresh(limits=Limits(output_bytes=1_000))
-    result = ex.execute(f"import os; os.symlink({str(outside)!r}, 'session_files')\n{PICTURE}\n{LONG}")
-    ex.put("kept", b"k" * 5_000)
-    folder = ex.workdir / "session_files"
-    assert not folder.is_symlink()
-    assert (ex.workdir / "session_files-1").is_symlink()
-    assert result.images[0].path == folder / "cell-1-1.png"
-    assert (folder / "cell-1-1.png").read_bytes() == result.images[0].data
-    result = ex.execute(f"os.rename('session_files', 'old'); os.mkdir('session_files')\n{PICTURE}\n{LONG}")
-    assert result.images[0].path is not None
-    assert result.images[0].path.read_bytes() == result.images[0].data
-    result = ex.execute(f"for n in range(9): os.mkfifo(f'session_files/cell-4-{{n}}.png')\n{PICTURE}")
-    assert result.images[0].path is not None
-    assert result.images[0].path.read_bytes() == result.images[0].data
-
-
-def test_the_recording(fresh: Fresh, outside: Path, tmp_path: Path) -> None:
-    ex = fresh(notebook=tmp_path / "work0" / "sub" / "session.ipynb")
-    swaps = [
-        f"import os; os.rename('sub', 'away'); os.symlink({str(outside)!r}, 'sub')",
-        f"os.unlink('sub/session.ipynb'); os.symlink({str(outside / 'mine')!r}, 'sub/session.ipynb')",
-        "os.unlink('sub/session.ipynb'); os.mkfifo('sub/session.ipynb')",
-        "os.unlink('sub/.session.ipynb.kernel_exec'); os.mkdir('sub/.session.ipynb.kernel_exec')",
-        "open('sub/session.ipynb', 'w').write('mine'); os.chmod('sub/session.ipynb', 0)",
-    ]
-    results = [result for swap in swaps for result in (ex.execute(swap), ex.execute("1"))]
-    assert all(result.ok for result in results), [result.text for result in results]
-    assert [note for result in results for note in result.notes if "recording" in note] == []
-    assert {result.cell_id for result in results} <= {cell.id for cell in code_cells(ex.notebook_path)}
 
 
 LIES = {
