@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
@@ -258,18 +259,22 @@ def test_an_engine_that_fails_to_remove_is_asked_again(
         assert wait_until(lambda: not containers(engine, f"busy-{os.getpid()}"))
 
 
-def test_many_at_once(engine: Any, tmp_path: Path) -> None:
-    count = 8
-    executors = [Executor(kernel=DockerKernel(), workdir=tmp_path / str(number)) for number in range(count)]
-    results: list[str] = [""] * count
+@pytest.mark.parametrize("count", [6, pytest.param(20, marks=pytest.mark.long)])
+def test_many_at_once(engine: Any, tmp_path: Path, count: int) -> None:
+    """All are there at the same time, each works, and all are gone after."""
+    label = f"many={tmp_path.name}"
+    kernel = DockerKernel(labels=dict([label.split("=")]))
+    all_there = threading.Barrier(count)
 
-    def work(number: int) -> None:
-        with executors[number] as executor:
-            results[number] = executor.execute(f"{number} * 2").text
+    def work(number: int) -> tuple[str, int, str]:
+        with Executor(kernel=kernel, workdir=tmp_path / str(number)) as executor:
+            first = executor.execute(f"kept = {number}\nprint({number})").stdout
+            all_there.wait(60)
+            running = len(engine.containers.list(filters={"label": label, "status": "running"}))
+            all_there.wait(60)
+            return first, running, executor.execute("kept").text
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert results == [str(number * 2) for number in range(count)]
+    with ThreadPoolExecutor(count) as pool:
+        results = list(pool.map(work, range(count)))
+    assert results == [(f"{number}\n", count, str(number)) for number in range(count)]
+    assert wait_until(lambda: not engine.containers.list(all=True, filters={"label": label}, ignore_removed=True))
