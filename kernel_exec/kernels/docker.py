@@ -122,9 +122,8 @@ class DockerKernel:
         for name in ("env", "labels", "mounts", "ports"):
             if not isinstance(getattr(self, name), Mapping):
                 raise WrongType(f"{name} must be a mapping, not {type(getattr(self, name)).__name__}")
-        for name in ("memory", "tmpfs", "disk"):
-            given = getattr(self, name)
-            object.__setattr__(self, name, None if given is None else checked_size(name, given))
+        for name in ("memory", "tmpfs", *(("disk",) if self.disk is not None else ())):
+            object.__setattr__(self, name, checked_size(name, getattr(self, name)))
         for name, value in self.env.items():
             check_variable(name, value)
         _check_labels(self.labels)
