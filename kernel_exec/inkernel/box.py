@@ -59,8 +59,11 @@ class Box:
         while not self._done():
             due = self._due()
             self._loop.turn(None if due == float("inf") else due)
-            self._below.look()
+            self._look()
         self._below.kill()
+
+    def _look(self) -> None:
+        self._below.look()
 
     def _due(self) -> float:
         return min(self._below.due, self._stop_at or float("inf"))

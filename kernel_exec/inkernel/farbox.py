@@ -29,6 +29,11 @@ from .relay import End, FilesIn, FilesOut, Relay, SocketEnd
 
 SHOWN = re.compile(r"k-\d+|spool\.0|(cut|sent)\..+")
 """Names of what the keeper hears of."""
+SOCKET = re.compile(r"k-\d+")
+AGAIN = 0.002
+"""Seconds after which a socket is looked at again at which nobody listens yet: that is told by no event."""
+LOOKS = 1000
+"""How often that is done: it may be the kernel's code that makes such sockets."""
 MANY = 200
 SILENT = 120.0
 """Seconds without a word from the keeper after which nobody is there any more."""
@@ -53,12 +58,19 @@ class FarBox(Box):
         self._exited: dict[str, Any] | None = None
         self._ended_well = False
         self._shown: set[str] = set()
+        self._again_at = float("inf")
+        self._looks = 0
         self._news = _watch(directory)
         self._loop.watch(self._news, self._look_around)
 
     def _due(self) -> float:
         stop = self._stop_at if self._stop_at is not None and self._below.kernel else float("inf")
-        return min(self._below.due, stop, self._heard + SILENT)
+        return min(self._below.due, stop, self._heard + SILENT, self._again_at)
+
+    def _look(self) -> None:
+        super()._look()
+        if time.monotonic() >= self._again_at:
+            self._show()
 
     def _done(self) -> bool:
         now = time.monotonic()
@@ -95,10 +107,30 @@ class FarBox(Box):
 
     def _look_around(self) -> None:
         os.read(self._news, 1 << 16)
-        new = set(filter(SHOWN.fullmatch, os.listdir(self._directory))) - self._shown
+        self._show()
+
+    def _show(self) -> None:
+        """Tell of what is new. Of a socket only when somebody listens: else who connects would be cut off."""
+        found = set(filter(SHOWN.fullmatch, os.listdir(self._directory))) - self._shown
+        deaf = {name for name in found if SOCKET.fullmatch(name) and not self._listens(name)}
+        self._looks += bool(deaf)
+        deaf = deaf if self._looks < LOOKS else set()
+        self._again_at = time.monotonic() + AGAIN if deaf else float("inf")
+        new = found - deaf
         if new and len(self._shown) < MANY:
             self._shown |= new
             self._tell({"there": sorted(new)[:MANY]})
+
+    def _listens(self, name: str) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(0)
+            try:
+                probe.connect(os.path.join(self._directory, name))
+            except ConnectionRefusedError:
+                return False
+            except OSError:  # seen when it is asked for
+                return True
+        return True
 
     def _opened(self, what: bytes) -> End | None:
         match json.loads(what):

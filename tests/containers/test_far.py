@@ -54,6 +54,17 @@ def most_memory(pid: int) -> int:
     return int(line.split()[1]) * 1024
 
 
+@pytest.mark.long
+def test_nobody_connects_before_the_kernel_listens(far: str, engine: Any, tmp_path: Path) -> None:
+    """In every second start of a kernel one of its sockets was there and did not listen yet; that looked like an end."""
+    for number in range(8):
+        with Executor(kernel=DockerKernel(), workdir=tmp_path / str(number), timeout=60) as executor:
+            assert executor.execute("1 + 1").text == "2"
+            session = executor._core._kernels.session
+            assert session is not None
+            assert session._cut_off is None
+
+
 def test_nothing_is_mounted_and_nothing_listens(box: Executor, engine: Any) -> None:
     about = engine.containers.get(name_of(box)).attrs
     assert about["Mounts"] == []
