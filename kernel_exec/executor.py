@@ -17,7 +17,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from kernel_exec import outcome
 from kernel_exec.callbacks import MANY_QUESTIONS, ask, check_callbacks
-from kernel_exec.errors import ExecutorClosed, KernelDiedError, RecordingError
+from kernel_exec.errors import ExecutorClosed, KernelDiedError, KernelStartError, RecordingError, TransferError
 from kernel_exec.execution import Execution, OnInput, OnOutput
 from kernel_exec.home import Home
 from kernel_exec.keepsakes import checked_key, checked_name, keep
@@ -356,6 +356,8 @@ class AsyncExecutor:
         place = checked_place(name, self.workdir, content)
         await self._open()
         sent = await self._transfer(lambda transfer: transfer.send(content, place))
+        if unseen := await self._bring_in(await self._live()):
+            raise TransferError(*unseen)
         await self._worker.run(self._home.artifacts.accept, sent.files)
         inside = "/".join(place)
         if trouble := await self._scribe.write_below(upload_cell(inside, sent)):
@@ -384,6 +386,7 @@ class AsyncExecutor:
         place = checked_place(name, self.workdir)
         out = checked_target(target)
         await self._open()
+        await (await self._live()).kernel.bring_home()
         return await self._transfer(lambda transfer: transfer.fetch(place, out, self._limits.artifact_bytes))
 
     # Life
@@ -494,6 +497,7 @@ class AsyncExecutor:
         outputs = Outputs(self._limits, spill)
         cell_id = uuid.uuid4().hex[:8]
         start = time.monotonic()
+        not_seen = await self._bring_in(session)
         if session.died.done():
             execution.cell = Cell(cell_id, execution.code, "", outputs)
             ending = Ending((), await session.bury(), None, None)
@@ -501,13 +505,22 @@ class AsyncExecutor:
             ending = await self._run(session, execution, cell_id, outputs)
         duration = time.monotonic() - start
         assert execution.cell is not None
+        not_seen += tuple(await session.kernel.bring_home())
         if spill.is_in_kernel and session.kernel.directory is not None:
             await self._worker.run(spill.adopt, session.kernel.directory)
         verdict = outcome.verdict_of(execution.cell, ending, execution.stop, interrupted=session.interrupted)
         if not verdict.state_preserved and not self._closed_because:
             self._kernels.replace(session)
         await self._record_widgets()
-        return await self._reporter.report(execution.cell, spill, verdict, ending, duration)
+        return await self._reporter.report(execution.cell, spill, verdict, ending, duration, not_seen)
+
+    async def _bring_in(self, session: Session) -> tuple[str, ...]:
+        """Let the kernel see the work directory as it is now; return why it does not, if so."""
+        try:
+            await session.kernel.bring_in()
+        except KernelStartError as error:
+            return (str(error),)
+        return ()
 
     async def _session_for(self, execution: Execution) -> Session | None:
         """Return the session to run a cell in; None when the cell is not wanted any more."""

@@ -28,6 +28,7 @@ class Home:
         workdir: the kernel's working directory.
         notebook: the recording, or None.
         pictures: the folder for the pictures that cells display, and for what was cut out of their output.
+        own: the notebook, and that folder.
         artifacts: follows what cells do to the files of the work directory.
         cleanup: what is removed when this process ends without closing the session.
         lifetime: seconds that the session may last; None for no bound.
@@ -42,8 +43,8 @@ class Home:
         self.pictures = Folder(home.with_name(f"{home.stem}_files"), untrusted=self.workdir)
         self.cleanup: list[Path] = [self.workdir] if self._temporary else []
         self._file_limit = file_limit
-        own = [self.pictures.path, *([self.notebook] if self.notebook else [])]
-        self.artifacts = Artifacts(self.workdir, ignored=own, patterns=_OWN, limit=file_limit)
+        self.own = [self.pictures.path, *([self.notebook] if self.notebook else [])]
+        self.artifacts = Artifacts(self.workdir, ignored=self.own, patterns=_OWN, limit=file_limit)
         self._number = 0
 
     def make(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,13 @@ class Reporter:
         await self._worker.run(self._home.artifacts.start)
 
     async def report(
-        self, cell: Cell, spill: Spill, verdict: Verdict, ending: Ending, duration: float
+        self,
+        cell: Cell,
+        spill: Spill,
+        verdict: Verdict,
+        ending: Ending,
+        duration: float,
+        more_notes: Sequence[str] = (),
     ) -> ExecutionResult:
         """Write a cell, its pictures and what was cut of it to disk, and return its result.
 
@@ -60,6 +67,7 @@ class Reporter:
             verdict: how it ended.
             ending: how it came to its end.
             duration: seconds that it ran.
+            more_notes: what else is to be told of it.
         """
         outputs = [*cell.outputs.snapshot(), *verdict.extra]
         collected = await self._collect(cell)
@@ -75,6 +83,7 @@ class Reporter:
             *notes_of(cell.outputs.cuts, self._limits),
             *spill.notes(),
             *collected.notes,
+            *more_notes,
             self._counters.news(),
             *undrawn,
             memory_note(verdict, ending),

@@ -127,6 +127,7 @@ class Session:
             prepare=home.make,
             timeout=START_TIMEOUT,
             lifetime=home.lifetime,
+            own=home.own,
         )
         try:
             session = cls(kernel, limits, widgets, on_event, refuse)

@@ -44,7 +44,7 @@ class Box:
         self._loop = Loop()
         self._lines = Lines(LINE_LIMIT)
         self._wake = wake_on_signals()
-        self._below = Below(directory, self._loop, _tell)
+        self._below = Below(directory, self._loop, self._tell)
         self._below.ended = self._ended
         self._began = 0.0
         self._stop_at: float | None = None
@@ -57,10 +57,16 @@ class Box:
     def run(self) -> None:
         """Serve until the kernel has ended, or the keeper is gone."""
         while not self._done():
-            due = min(self._below.due, self._stop_at or float("inf"))
+            due = self._due()
             self._loop.turn(None if due == float("inf") else due)
-            self._below.look()
+            self._look()
         self._below.kill()
+
+    def _look(self) -> None:
+        self._below.look()
+
+    def _due(self) -> float:
+        return min(self._below.due, self._stop_at or float("inf"))
 
     def _done(self) -> bool:
         if self._stop_at is not None and (not self._below.kernel or time.monotonic() >= self._stop_at):
@@ -81,6 +87,9 @@ class Box:
     def _read_commands(self) -> None:
         chunk = os.read(CHANNEL, 1 << 16)
         self._over = self._over or not chunk
+        self._obey(chunk)
+
+    def _obey(self, chunk: bytes) -> None:
         for line in self._lines.feed(chunk):
             for name, value in json.loads(line).items():
                 (getattr(self, "do_" + name, None) or getattr(self._below, "do_" + name))(value)
@@ -108,7 +117,10 @@ class Box:
     def do_usage(self, number: int) -> None:
         """Tell what the kernel has used since the cell began."""
         cpu = self._cpu_seconds() - self._began
-        _tell({"usage": number, "cpu": max(0.0, cpu), "peak": _peak(self._below.kernel)})
+        self._tell({"usage": number, "cpu": max(0.0, cpu), "peak": _peak(self._below.kernel)})
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        _tell(event)
 
     def _cpu_seconds(self) -> float:
         stat = stat_of(self._below.kernel)

@@ -8,12 +8,15 @@ when the host is gone, or when its end does not come.
 Run as `python -I -S start.py keeper HOST_PID PARENT_DIRECTORY...`. Beside the commands and events of `supervisor.py`,
 which it passes on:
 
-    from the host: {"create": {"name", "engine": path of its socket, "request": what the engine is to make,
-                               "keep": whether it stays when it has ended}},
+    from the host: {"create": {"name", "engine": its address (`dial.py`), "request": what the engine is to make,
+                               "keep": whether it stays when it has ended,
+                               "far": what `far.py` needs, null for a container that shares files with the host}},
                    {"attach": null} before it is started, {"discard": null} when it is not wanted any more,
-                   {"mount": {"source", "uid", "gid"}}, {"unmount": null}
+                   {"mount": {"source", "uid", "gid"}}, {"unmount": null},
+                   {"push": number}, {"fetch": number}: bring files into a container that is far, and from it
     to the host:   {"created": id} or {"refused": what the engine says, "answered": status of HTTP, 0 for none},
                    {"attached": true} or {"error": text}, {"mounted": path or null}
+                   {"moved": number, "notes": what was not, "trouble": why not all}: these files are there
                    {"exited": ..., "container": what the engine says of its state} when it ended without a word
 """
 
@@ -25,20 +28,28 @@ import os
 import socket
 import struct
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .below import REST_LIMIT, STREAMS, open_fifo
+from .dial import Connection, dial
 from .lease import Lease
 from .loop import CHANNEL, Lines, tell
 from .mounts import Mounts
 
+if TYPE_CHECKING:
+    from .far import Far
+
 PATIENCE = 1.0
 """Seconds in which a container obeys that can; then the engine ends it."""
+FAR_PATIENCE = 4.0
+"""The same for one that has files to send before its end."""
 ENGINE_TIMEOUT = 10.0
 CREATING = 60.0
 """Seconds in which a container may still come into being that nobody wants any more."""
 REMOVING = 20.0
 """Seconds in which an engine that fails to remove a container is asked again."""
+ALIVE = 10.0
+"""Seconds after which a container that is far is told that somebody is there."""
 LINE_LIMIT = 1 << 20
 CREATED, CONFLICT = 201, 409
 GONE = (200, 204, 404)
@@ -47,7 +58,7 @@ _HEADER = struct.Struct(">BxxxI")
 _FROM_BOX = frozenset(
     {
         *("started", "signalled", "memory", "above", "outgrown", "exited", "rest", "error", "usage", "cpu", "peak"),
-        *("oom", "pids", "full", "terminated"),
+        *("oom", "pids", "full", "terminated", "there", "ending"),
     }
 )
 """All that may stand in what the container tells the host. Its code is not trusted."""
@@ -59,7 +70,9 @@ class Keeper(Lease):
     def __init__(self, host: int, parents: list[str]) -> None:
         super().__init__(host, parents)
         self._fifos = [open_fifo(self.directory, name) for name in STREAMS]
-        self._engine = ""
+        self._engine: list[str] = []
+        self._far: Far | None = None
+        self._alive_at: float | None = None
         self._id = ""
         self._keep = False
         self._creating: socket.socket | None = None
@@ -75,10 +88,15 @@ class Keeper(Lease):
 
     def turn(self) -> None:
         """Wait for what comes next, and see to it."""
-        due = [at for at in (self.stop_at, self._force_at) if at is not None]
+        due = [at for at in (self.stop_at, self._force_at, self._alive_at) if at is not None]
         self.loop.turn(min(due, default=None))
         if self._force_at is not None and time.monotonic() >= self._force_at:
             self._force()
+        if self._alive_at is not None and time.monotonic() >= self._alive_at:
+            self._alive_at = time.monotonic() + ALIVE
+            self._pass_on("alive", None)
+            if self._far is not None and self._far.stalled:
+                self._force()
 
     def busy(self) -> bool:
         """Return whether there is a kernel."""
@@ -89,6 +107,8 @@ class Keeper(Lease):
         self._mounts.remove()
         if self._running:
             self._force()
+        if self._far is not None:
+            self._far.close()
 
     def child_ended(self) -> None:
         """It is waited for where it is made."""
@@ -117,7 +137,14 @@ class Keeper(Lease):
             self._lose_box()
         self._engine, self._keep, self._wanted = what["engine"], what["keep"], True
         self._id, self._answer = "", b""
+        if self._far is not None:
+            self._far.close()
+            self._far = None
         try:
+            if what["far"]:
+                from .far import Far  # every import delays every kernel
+
+                self._far = Far(self.loop, self.directory, what["far"], self._pass_on)
             self._creating = self._connect()
             body = json.dumps(what["request"]).encode()
             self._creating.sendall(_head("POST", f"/containers/create?name={what['name']}", body))
@@ -155,6 +182,9 @@ class Keeper(Lease):
         box.settimeout(None)
         self._box = box
         self._lines, self._said = Lines(LINE_LIMIT), b""
+        if self._far is not None:
+            self._far.attach(box)
+            self._alive_at = time.monotonic() + ALIVE
         self.loop.watch(box.fileno(), self._read_box)
         tell({"attached": True})
 
@@ -168,13 +198,25 @@ class Keeper(Lease):
     def do_kill(self, value: object) -> None:
         """Have everything in the container ended."""
         if self._running:
-            self._force_at = time.monotonic() + PATIENCE
+            self._force_at = time.monotonic() + (PATIENCE if self._far is None else FAR_PATIENCE)
             self._pass_on("kill", value)
 
     def do_stop(self, grace: float) -> None:
         """Give the kernel `grace` seconds to end, and the container a little longer."""
         super().do_stop(grace + PATIENCE)
+        if self._far is not None:
+            self._far.stopping = True
         self._pass_on("stop", grace)
+
+    def do_push(self, number: int) -> None:
+        """Bring what the host has changed into the container."""
+        if self._far is not None:
+            self._far.push(number)
+
+    def do_fetch(self, number: int) -> None:
+        """Fetch what the container has changed."""
+        if self._far is not None:
+            self._far.fetch(number)
 
     def do_mount(self, what: dict[str, Any]) -> None:
         """Mount a directory once more, with the files of its owner looking as those of the container's user."""
@@ -226,9 +268,13 @@ class Keeper(Lease):
     def _pass_on(self, name: str, value: Any) -> None:
         if self._box is None:
             return
+        line = json.dumps({name: value}).encode() + b"\n"
+        if self._far is not None:
+            self._far.send(line)
+            return
         try:
             self._box.settimeout(PATIENCE)
-            self._box.sendall(json.dumps({name: value}).encode() + b"\n")
+            self._box.sendall(line)
             self._box.settimeout(None)
         except OSError:  # it ended meanwhile, or does not read: both are seen elsewhere
             return
@@ -236,34 +282,44 @@ class Keeper(Lease):
     def _read_box(self) -> None:
         assert self._box is not None
         try:
-            chunk = self._box.recv(1 << 16)
-        except ConnectionError:
+            chunk = self._box.recv(1 << 18)
+        except BlockingIOError:
+            return
+        except OSError:
             chunk = b""
         self._frames += chunk
         try:
-            self._read_frames()
+            said = self._take_frames()
+            for line in self._lines.feed(said if self._far is None else self._far.received(said)):
+                self._happened(json.loads(line))
         except (ValueError, RecursionError):
             chunk = b""  # no lines of ours: nothing can be done with it
             self._remove()
         if not chunk:
             self._lose_box()
 
-    def _read_frames(self) -> None:
-        """Take apart what the engine sends: pieces of two streams, each with a header."""
-        while len(self._frames) >= _HEADER.size:
-            stream, length = _HEADER.unpack_from(self._frames)
-            if len(self._frames) < _HEADER.size + length:
-                return
-            data = self._frames[_HEADER.size : _HEADER.size + length]
-            self._frames = self._frames[_HEADER.size + length :]
+    def _take_frames(self) -> bytes:
+        """Take apart what the engine sends: pieces of two streams, each with a header. Return what is of the first."""
+        pieces: list[bytes] = []
+        start = 0
+        while len(self._frames) - start >= _HEADER.size:
+            stream, length = _HEADER.unpack_from(self._frames, start)
+            end = start + _HEADER.size + length
+            if len(self._frames) < end:
+                break
+            data = self._frames[start + _HEADER.size : end]
             if stream == 1:
-                for line in self._lines.feed(data):
-                    self._happened(json.loads(line))
+                pieces.append(data)
             else:
                 self._said = (self._said + data)[-REST_LIMIT:]
+            start = end
+        self._frames = self._frames[start:]
+        return b"".join(pieces)
 
     def _happened(self, event: object) -> None:
         if not isinstance(event, dict) or not event.keys() <= _FROM_BOX:
+            return
+        if self._far is not None and self._far.knows(event):
             return
         if "exited" in event:
             self._running, self._force_at = False, None
@@ -275,9 +331,11 @@ class Keeper(Lease):
         """The container has ended."""
         if self._box is None:
             return
+        if self._far is not None:
+            self._far.close()
         self.loop.unwatch(self._box.fileno())
         self._box.close()
-        self._box, self._force_at = None, None
+        self._box, self._force_at, self._alive_at = None, None, None
         if self._running:
             self._tell_end(self._state())
 
@@ -348,15 +406,8 @@ class Keeper(Lease):
             else:
                 time.sleep(0.2)  # that an engine has come to itself is told by no event
 
-    def _connect(self) -> socket.socket:
-        connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(ENGINE_TIMEOUT)
-        try:
-            connection.connect(self._engine)
-        except OSError:
-            connection.close()
-            raise
-        return connection
+    def _connect(self) -> Connection:
+        return dial(self._engine, ENGINE_TIMEOUT)
 
     def _ask(self, method: str, path: str) -> tuple[int, bytes]:
         """Ask the engine; return status (0: it does not answer) and body."""

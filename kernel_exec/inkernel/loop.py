@@ -16,27 +16,47 @@ CHANNEL = 0
 
 
 class Loop:
-    """Descriptors, and what is called when there is something to read from them."""
+    """Descriptors, and what is called when there is something to read from them, or room to write to."""
 
     def __init__(self) -> None:
         self._poll = select.poll()
-        self._called: dict[int, Callable[[], None]] = {}
+        self._readers: dict[int, Callable[[], None]] = {}
+        self._writers: dict[int, Callable[[], None]] = {}
 
-    def watch(self, descriptor: int, callback: Callable[[], None]) -> None:
-        """Call `callback` whenever `descriptor` can be read."""
-        self._called[descriptor] = callback
-        self._poll.register(descriptor, select.POLLIN)
+    def watch(self, descriptor: int, callback: Callable[[], None] | None) -> None:
+        """Call `callback` whenever `descriptor` can be read; None for nothing."""
+        self._set(self._readers, descriptor, callback)
+
+    def watch_room(self, descriptor: int, callback: Callable[[], None] | None) -> None:
+        """Call `callback` whenever `descriptor` can be written to; None for nothing."""
+        self._set(self._writers, descriptor, callback)
 
     def unwatch(self, descriptor: int) -> None:
-        """End that."""
-        if self._called.pop(descriptor, None):
+        """End both."""
+        self.watch(descriptor, None)
+        self.watch_room(descriptor, None)
+
+    def _set(self, called: dict[int, Callable[[], None]], descriptor: int, callback: Callable[[], None] | None) -> None:
+        if callback == called.get(descriptor):
+            return
+        before = descriptor in self._readers or descriptor in self._writers
+        if callback is None:
+            del called[descriptor]
+        else:
+            called[descriptor] = callback
+        events = select.POLLIN * (descriptor in self._readers) | select.POLLOUT * (descriptor in self._writers)
+        if events:
+            self._poll.register(descriptor, events)
+        elif before:
             self._poll.unregister(descriptor)
 
     def turn(self, due: float | None) -> None:
         """Wait until something can be read, or until `due` (monotonic; None for no end), and call what is to be."""
         timeout = None if due is None else max(0.0, due - time.monotonic()) * 1000 + 1
-        for descriptor, _ in self._poll.poll(timeout):
-            if callback := self._called.get(descriptor):
+        for descriptor, events in self._poll.poll(timeout):
+            if events & ~select.POLLIN and (callback := self._writers.get(descriptor)):
+                callback()
+            if events & ~select.POLLOUT and (callback := self._readers.get(descriptor)):
                 callback()
 
 

@@ -7,6 +7,7 @@ container (`inkernel/box.py`) starts and ends it.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -26,6 +27,7 @@ from kernel_exec.kernels.container import CODE, DEFAULT_IMAGE, RUNTIME, bind, co
 from kernel_exec.kernels.death import Death, Usage, death_of, megabytes
 from kernel_exec.kernels.engine import Engine
 from kernel_exec.kernels.events import Created, Refused
+from kernel_exec.kernels.far import DISK, about_far, far_request, refuse_mounts, sees_our_files
 from kernel_exec.kernels.host import check_variable
 from kernel_exec.kernels.leftovers import labels, sweep
 from kernel_exec.kernels.link import marker
@@ -65,7 +67,7 @@ class DockerKernel:
         network: "none", "bridge", or the name of a network of the engine. With one, the kernel reaches whatever listens
             there, the host included.
         ports: ports of the container, and the port of the host's loopback address each is published at (None for
-            any). Needs a network.
+            any); that of the engine's machine, where it is another one. Needs a network.
         mounts: files and directories of the host, and where they are inside; read-only, unless ":rw" follows.
         env: variables for the kernel. It sees none of the host's.
         memory: bytes (or such as "2g") that everything inside may hold; `Limits.memory` wins.
@@ -75,6 +77,10 @@ class DockerKernel:
             is root.
         read_only: whether the file system of the image can be read only.
         tmpfs: bytes (or such as "64m") of /tmp, which is in memory.
+        disk: bytes (or such as "2g") that the work directory may hold inside; `Limits.disk` wins. With it, or with an
+            engine that does not see this machine's files, the work directory inside is in memory, which the container
+            may use so much more of; files are brought in before a cell and fetched after it. None for no limit, and
+            for 1 GiB with such an engine.
         gpus: how many graphics processors it sees, "all" for each; None for none.
         runtime: the engine's runtime, such as "runsc"; None for its default.
         labels: of the container, beside ours.
@@ -100,6 +106,7 @@ class DockerKernel:
     user: str | None = None
     read_only: bool = True
     tmpfs: int | str = 256 * 2**20
+    disk: int | str | None = None
     gpus: int | Literal["all"] | None = None
     runtime: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -116,7 +123,7 @@ class DockerKernel:
         for name in ("env", "labels", "mounts", "ports"):
             if not isinstance(getattr(self, name), Mapping):
                 raise WrongType(f"{name} must be a mapping, not {type(getattr(self, name)).__name__}")
-        for name in ("memory", "tmpfs"):
+        for name in ("memory", "tmpfs", *(("disk",) if self.disk is not None else ())):
             object.__setattr__(self, name, checked_size(name, getattr(self, name)))
         for name, value in self.env.items():
             check_variable(name, value)
@@ -141,16 +148,7 @@ class DockerKernel:
 
 
 def check_limits(limits: Limits) -> None:
-    """Refuse limits that a container cannot be held to.
-
-    Raises:
-        InvalidArgument: one of them cannot be enforced.
-    """
-    if limits.disk is not None:
-        raise InvalidArgument(
-            "limits.disk cannot be enforced: the work directory is one of the host's, whose file system counts for "
-            "nobody; give it a file system of its own, or leave the limit out"
-        )
+    """Refuse limits that a container cannot be held to: there is none."""
 
 
 def kernel_spec(kernel: DockerKernel) -> KernelSpec:
@@ -178,6 +176,8 @@ class DockerProvisioner(SupervisedProvisioner):
         self._engine: Engine | None = None
         self._image: PreparedImage | None = None
         self._meter: Meter | None = None
+        self._near = True
+        """Whether the engine sees this machine's files."""
 
     async def prepare(self) -> None:
         """Find the engine, and the image, which is made where it lacks something.
@@ -188,7 +188,7 @@ class DockerProvisioner(SupervisedProvisioner):
         from kernel_exec.kernels.images.prepared import prepare
 
         self._engine = Engine.find()
-        await sweep(self._engine)
+        _, self._near = await asyncio.gather(sweep(self._engine), sees_our_files(self._engine))
         settings = self.settings
         self._image = await prepare(
             self._engine,
@@ -236,12 +236,13 @@ class DockerProvisioner(SupervisedProvisioner):
             raise
         finally:
             self.link.send({"unmount": None})
+        await self.bring_in()
         memory = self._memory
         await self.link.launch(
             command, env, self.settings.workdir, ours=True, memory=memory, soft=int(memory * (1 - SOFT))
         )
         # The way through the container's first process takes a sixth of a short call.
-        self._meter = await self._seen_from_here(number)
+        self._meter = await self._seen_from_here(number) if self._near else None
 
     async def _seen_from_here(self, number: str) -> Meter | None:
         """The meter of the kernel, where this process sees those of the container."""
@@ -262,6 +263,24 @@ class DockerProvisioner(SupervisedProvisioner):
             self._meter.begin()
         else:
             self.link.send({"cell": True})
+
+    async def bring_in(self) -> None:
+        """Bring what has changed in the work directory into the container, where it has one of its own.
+
+        Raises:
+            KernelStartError: there is no room for it.
+        """
+        if self._disk is None or self.link is None:
+            return
+        moved = await self.link.push()
+        if moved.trouble:
+            raise KernelStartError(
+                f"the work directory {self._cwd} cannot be copied into the container: {moved.trouble}"
+            )
+
+    async def bring_home(self) -> Sequence[str]:
+        """Fetch what has changed in the container's work directory; return what was left out and why."""
+        return () if self._disk is None or self.link is None else (await self.link.fetch()).notes
 
     async def cell_usage(self) -> Usage | None:
         """Return what the kernel has used since then; None when it has ended."""
@@ -326,6 +345,14 @@ class DockerProvisioner(SupervisedProvisioner):
         return self.limits.memory_bytes or checked_size("memory", self.settings.memory)
 
     @property
+    def _disk(self) -> int | None:
+        """Bytes of the container's own work directory; None where it works in the host's."""
+        chosen = self.limits.disk or self.settings.disk
+        if chosen is not None:
+            return checked_size("disk", chosen)
+        return None if self._near else DISK
+
+    @property
     def _pids(self) -> int:
         return self.limits.pids or self.settings.pids
 
@@ -345,7 +372,13 @@ class DockerProvisioner(SupervisedProvisioner):
         assert self._engine is not None
         request = await self._request()
         keep = not self.settings.auto_remove
-        answer = await self.link.create(self._engine.path, self.container, request, keep=keep, timeout=STARTING)
+        far = None
+        if self._disk is not None:
+            limit = self.limits.artifact_bytes
+            far = about_far(self.connection_info, self._cwd, own=self._own(), disk=self._disk, limit=limit)
+        answer = await self.link.create(
+            self._engine.address, self.container, request, keep=keep, timeout=STARTING, far=far
+        )
         match answer:
             case Created(number):
                 return number
@@ -375,18 +408,22 @@ class DockerProvisioner(SupervisedProvisioner):
         settings = self.settings
         uid, gid = self._user()
         shown = (uid, gid) if os.getuid() == 0 else None
-        mounts = [
-            await self._mount(self.link.directory, RUNTIME, shown),
-            await self._mount(Path(self._cwd), settings.workdir, shown),
-            await self._mount(LAUNCHER.parent, CODE, None if _public(LAUNCHER) else shown, read_only=True),
-        ]
-        if settings.network == "none":
+        mounts = []
+        if not self._near:
+            refuse_mounts(settings, self._engine)
+        if self._disk is None:
+            mounts += [
+                await self._mount(self.link.directory, RUNTIME, shown),
+                await self._mount(Path(self._cwd), settings.workdir, shown),
+                await self._mount(LAUNCHER.parent, CODE, None if _public(LAUNCHER) else shown, read_only=True),
+            ]
+        if self._near and settings.network == "none":
             hosts = LAUNCHER.parent / "hosts"
             mounts.append(await self._mount(hosts, "/etc/hosts", None if _public(hosts) else shown, read_only=True))
         for source, target in settings.mounts.items():
             place = target.removesuffix(":rw")
             mounts.append(await self._mount(Path(absolute(source)), place, shown, read_only=place == target))
-        return create_request(
+        request = create_request(
             settings,
             self._image,
             user=f"{uid}:{gid}",
@@ -397,6 +434,15 @@ class DockerProvisioner(SupervisedProvisioner):
             labels=labels(self.link.directory.name, kept=not settings.auto_remove, expires=self.expires),
             podman=self._engine.is_podman,
         )
+        if self._disk is None:
+            return request
+        podman = self._engine.is_podman
+        return far_request(request, settings, user=(uid, gid), disk=self._disk, podman=podman)
+
+    def _own(self) -> list[str]:
+        """What of the work directory stays on the host: the recording, and what belongs to it."""
+        top = Path(self._cwd)
+        return [str(path.relative_to(top)) for path in self.own_paths if path.is_relative_to(top)]
 
     async def _mount(
         self, source: Path, target: str | PurePosixPath, user: tuple[int, int] | None, *, read_only: bool = False

@@ -11,16 +11,20 @@ import hashlib
 import io
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from kernel_exec.errors import EngineError, EngineUnavailable, InvalidArgument
+from kernel_exec.inkernel.dial import Connection, dial
+from kernel_exec.kernels.link import START
 from kernel_exec.settings import MIB
 
 TIMEOUT = 10.0
 """Seconds in which an engine that is well answers anything but the making of a container."""
+_SSH = ("ssh", "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15")
 MANY = 64 * MIB
 """Bytes of an answer beyond which it is none."""
 
@@ -32,22 +36,20 @@ class Engine:
 
     Args:
         url: such as unix:///var/run/docker.sock, as DOCKER_HOST has it.
+        tls: folder with ca.pem, cert.pem and key.pem for an engine behind TLS; None for one without.
 
     Attributes:
         url: the address.
-        path: of its socket.
+        address: the same as `inkernel/dial.py` takes it.
         is_podman: whether its last answer was one of Podman's, which lacks some of Docker's options.
 
     Raises:
         InvalidArgument: an address of a kind that is not understood.
     """
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme != "unix" or not parts.path:
-            raise InvalidArgument(f"the engine's address {url!r} is none of a local socket: name unix:///PATH")
+    def __init__(self, url: str, tls: Path | None = None) -> None:
         self.url = url
-        self.path = parts.path
+        self.address = _address(url, tls)
         self.is_podman = False
 
     @classmethod
@@ -58,8 +60,10 @@ class Engine:
             EngineUnavailable: there is none.
             InvalidArgument: DOCKER_HOST, or the current context of docker, has an address that is not understood.
         """
-        if chosen := os.environ.get("DOCKER_HOST") or _context_host():
-            return cls(chosen)
+        if chosen := os.environ.get("DOCKER_HOST"):
+            return cls(chosen, _certificates())
+        if context := _context():
+            return cls(*context)
         for path in _sockets():
             if path.is_socket():
                 return cls(f"unix://{path}")
@@ -101,7 +105,8 @@ class Engine:
         except TimeoutError as error:
             raise EngineUnavailable(f"the engine at {self.url} did not answer within {timeout:g} s") from error
         except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
+            number = getattr(error, "errno", None)
+            reason = os.strerror(number) if number else error
             raise EngineUnavailable(f"the engine at {self.url} does not answer ({reason}): {_GET_ONE}") from error
         if status >= 400:
             raise EngineError(_message(answer), status)
@@ -112,7 +117,7 @@ class Engine:
         kind = "application/json" if isinstance(body, bytes) else "application/x-tar"
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        reader, writer = await asyncio.open_unix_connection(self.path)
+        reader, writer, connection = await self._connect()
         try:
             head = f"{method} {path} HTTP/1.0\r\nHost: engine\r\nContent-Type: {kind}\r\nContent-Length: {size}\r\n\r\n"
             writer.write(head.encode())
@@ -130,10 +135,60 @@ class Engine:
                 if room < 0:
                     raise ValueError(f"an answer of more than {MANY} bytes")
             return status, b"".join(chunks)
-        except IndexError:
+        except (IndexError, OSError) as error:
+            if connection is not None and connection.why:
+                raise ValueError(connection.why) from error
+            if isinstance(error, OSError):
+                raise
             raise ValueError("it does not speak HTTP") from None
         finally:
             writer.close()
+            if connection is not None:
+                connection.close()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Connection | None]:
+        kind, *where = self.address
+        if kind == "unix":
+            return *await asyncio.open_unix_connection(where[0]), None
+        if kind == "tcp":
+            return *await asyncio.open_connection(where[0], int(where[1])), None
+        connection = dial(self.address, TIMEOUT)
+        connection.settimeout(0)
+        # The transport closes a socket of its own.
+        return *await asyncio.open_connection(sock=connection.dup()), connection
+
+
+def _address(url: str, tls: Path | None) -> tuple[str, ...]:
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        port = -1
+    if parts.scheme == "unix" and parts.path:
+        return "unix", parts.path
+    if parts.scheme == "tcp" and parts.hostname and port != -1:
+        where = (parts.hostname, str(port or (2376 if tls else 2375)))
+        return ("tcp", *where) if tls is None else ("command", sys.executable, "-I", *_through_tls(*where, tls))
+    if parts.scheme == "ssh" and parts.hostname and not parts.password and port != -1:
+        who = ("-l", parts.username) if parts.username else ()
+        place = ("-p", str(port)) if port else ()
+        return "command", *_SSH, *who, *place, "--", parts.hostname, "docker", "system", "dial-stdio"
+    raise InvalidArgument(
+        f"the engine's address {url!r} is not understood: name unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST"
+    )
+
+
+def _through_tls(host: str, port: str, folder: Path) -> list[str]:
+    files = [str(path) if path.exists() else "" for path in (folder / f"{name}.pem" for name in ("ca", "cert", "key"))]
+    return ["-S", str(START), "tls", host, port, *files]
+
+
+def _certificates() -> Path | None:
+    """Where the certificates for DOCKER_HOST are; None where TLS is not asked for."""
+    folder = os.environ.get("DOCKER_CERT_PATH")
+    if not folder and not os.environ.get("DOCKER_TLS_VERIFY"):
+        return None
+    return Path(folder or os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker").absolute()
 
 
 def _message(answer: bytes) -> str:
@@ -143,15 +198,17 @@ def _message(answer: bytes) -> str:
         return answer.decode("utf-8", "replace").strip()
 
 
-def _context_host() -> str | None:
-    """The address in the context that the docker command uses, where it is not the default one."""
+def _context() -> tuple[str, Path | None] | None:
+    """Address and certificates in the context that the docker command uses, where it is not the default one."""
     folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
     try:
         name = os.environ.get("DOCKER_CONTEXT") or json.loads((folder / "config.json").read_bytes())["currentContext"]
         if name == "default":
             return None
-        about = folder / "contexts" / "meta" / hashlib.sha256(name.encode()).hexdigest() / "meta.json"
-        return str(json.loads(about.read_bytes())["Endpoints"]["docker"]["Host"])
+        place = hashlib.sha256(name.encode()).hexdigest()
+        about = folder / "contexts" / "meta" / place / "meta.json"
+        tls = folder / "contexts" / "tls" / place / "docker"
+        return str(json.loads(about.read_bytes())["Endpoints"]["docker"]["Host"]), tls if tls.is_dir() else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -93,6 +93,21 @@ class Mounted:
 
 
 @dataclass(frozen=True, slots=True)
+class Moved:
+    """Files have gone to a container that is far, or come from it.
+
+    Attributes:
+        number: of what was asked for.
+        notes: what was left out and why, a sentence each.
+        trouble: why not all could be written; "" when it was.
+    """
+
+    number: int
+    notes: tuple[str, ...] = ()
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Used:
     """The answer to the question of that number."""
 
@@ -131,7 +146,7 @@ class Failed:
 
 
 OfKernel = Directory | Started | Exited | Memory | Outgrown | Signalled | Stopped | Failed
-OfContainer = Created | Refused | Attached | Mounted | Used
+OfContainer = Created | Refused | Attached | Mounted | Moved | Used
 Event = OfKernel | OfContainer
 
 
@@ -170,6 +185,8 @@ def _of_container(told: Any) -> OfContainer | None:  # noqa: PLR0911 - a line fo
             return Refused(text, status)
         case {"attached": True}:
             return Attached()
+        case {"moved": int(number), "notes": [*notes], "trouble": str(trouble)}:
+            return Moved(number, tuple(note for note in notes if isinstance(note, str)), trouble)
         case {"mounted": None}:
             return Mounted(None)
         case {"mounted": str(path)} if _is_place(path):

@@ -59,6 +59,7 @@ class Kernel:
         cwd: Path,
         limits: Limits,
         cleanup: Sequence[Path] = (),
+        own: Sequence[Path] = (),
         prepare: Callable[[], None] = lambda: None,
         timeout: float,
         lifetime: float | None = None,
@@ -70,6 +71,7 @@ class Kernel:
             cwd: its working directory.
             limits: what it may use.
             cleanup: what is removed when this process ends without `stop`.
+            own: files and folders of the recording.
             prepare: makes what is to be cleaned up; called when that is certain.
             timeout: seconds until it must answer, beside what is to be prepared once for many kernels.
             lifetime: seconds after which nobody wants it any more, at the latest; None where that is not known.
@@ -79,7 +81,7 @@ class Kernel:
             KernelStartError: the kernel cannot be executed, or not in time; or `prepare` fails.
         """
         provisioner = provisioner_for(settings, limits)
-        provisioner.cleanup_paths = list(cleanup)
+        provisioner.cleanup_paths, provisioner.own_paths = list(cleanup), own
         provisioner.expires = None if lifetime is None else time.time() + lifetime
         await provisioner.prepare()
         kernel = cls(provisioner, settings.kernel_name, limits, timeout)
@@ -154,6 +156,19 @@ class Kernel:
         self._provisioner.begin_cell()
         if not self.ours and self._provisioner.link is not None:
             self._provisioner.link.send({"forget": True})
+
+    async def bring_in(self) -> None:
+        """Let the kernel see what has changed in the work directory.
+
+        Raises:
+            KernelStartError: it cannot be done.
+        """
+        if not self.died.done():
+            await self._provisioner.bring_in()
+
+    async def bring_home(self) -> Sequence[str]:
+        """Let the host see what the kernel has written; return what it does not see of that and why."""
+        return await self._provisioner.bring_home()
 
     async def cell_usage(self) -> Usage | None:
         """Return what the kernel has used since then; None when it has ended."""

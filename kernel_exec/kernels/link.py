@@ -82,6 +82,7 @@ class SupervisorLink:
         self._created: events.Created | events.Refused | None = None
         self._attached = False
         self._mounted: list[Path | None] = []
+        self._moves: dict[int, events.Moved | None] = {}
         self._asked = 0
         self._answered: tuple[int, Usage] | None = None
         self.fault: str | None = None
@@ -153,22 +154,31 @@ class SupervisorLink:
             raise KernelStartError(f"the kernel could not be started: {failure}")
 
     async def create(
-        self, engine: str, name: str, request: dict[str, Any], *, keep: bool, timeout: float
+        self,
+        engine: Sequence[str],
+        name: str,
+        request: dict[str, Any],
+        *,
+        keep: bool,
+        timeout: float,
+        far: dict[str, Any] | None = None,
     ) -> events.Created | events.Refused | None:
         """Have the keeper ask an engine for a container.
 
         Args:
-            engine: path of its socket.
+            engine: its address, as the keeper dials it.
             name: of the container.
             request: what the engine is to make.
             keep: whether it stays when it has ended.
             timeout: seconds that the engine has.
+            far: what the keeper must know of a container that shares no files with this machine.
 
         Returns:
             What the engine says; None when it says nothing, or the keeper is gone.
         """
         self._created = None
-        self.send({"create": {"engine": engine, "name": name, "request": request, "keep": keep}})
+        what = {"engine": list(engine), "name": name, "request": request, "keep": keep, "far": far}
+        self.send({"create": what})
         await self.until(lambda: self._created is not None, timeout)
         return self._created
 
@@ -198,6 +208,25 @@ class SupervisorLink:
         self.send({"mount": {"source": str(source), "uid": user[0], "gid": user[1]}})
         await self.until(lambda: bool(self._mounted))
         return self._mounted[0] if self._mounted else None
+
+    async def push(self) -> events.Moved:
+        """Bring what has changed in the work directory into a container that is far."""
+        return await self._move("push")
+
+    async def fetch(self) -> events.Moved:
+        """Fetch what has changed in a container that is far; what there was at its end has come with that."""
+        return await self._move("fetch")
+
+    async def _move(self, what: str) -> events.Moved:
+        self._asked += 1
+        number = self._asked
+        self._moves[number] = None
+        try:
+            self.send({what: number})
+            await self.until(lambda: self._moves[number] is not None)
+            return self._moves[number] or events.Moved(number)
+        finally:
+            del self._moves[number]
 
     async def usage(self) -> Usage | None:
         """Return what the kernel has used since its cell began; None when it has ended, or does not say."""
@@ -362,14 +391,6 @@ class SupervisorLink:
                 self.pid, self.running = pid, True
             case events.Exited(status, rest, about):
                 self.running, self.status, self.rest, self.about_end = False, status, rest, about
-            case events.Created() | events.Refused() as answer:
-                self._created = answer
-            case events.Attached():
-                self._attached = True
-            case events.Mounted(path):
-                self._mounted.append(path)
-            case events.Used(number, usage):
-                self._answered = number, usage
             case events.Memory(held, above):
                 self.peak, self.above = max(self.peak, held), above
             case events.Outgrown():
@@ -380,6 +401,21 @@ class SupervisorLink:
                 self.stopped, self.running = True, False
             case events.Failed(text):
                 self.error = text
+            case _:
+                self._happened_to_container(event)
+
+    def _happened_to_container(self, event: events.Event | None) -> None:
+        match event:
+            case events.Created() | events.Refused():
+                self._created = event
+            case events.Attached():
+                self._attached = True
+            case events.Mounted(path):
+                self._mounted.append(path)
+            case events.Moved(number) if number in self._moves:
+                self._moves[number] = event
+            case events.Used(number, usage):
+                self._answered = number, usage
 
     def _lost(self, *, ended: bool) -> None:
         """The channel is closed: by the supervisor, which has `ended`, or by us."""

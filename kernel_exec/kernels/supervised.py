@@ -9,7 +9,7 @@ import os
 import signal
 import uuid
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -55,6 +55,8 @@ class SupervisedProvisioner(KernelProvisionerBase):
         self.expires: float | None = None
         """The second since 1970 after which nobody wants the kernel any more, where that is known."""
         self.cleanup_paths: list[Path] = []
+        self.own_paths: Sequence[Path] = ()
+        """The recording, and what belongs to it: no kernel needs them."""
         self.launches_ours = False
         """Whether the command of the last launch starts ipykernel through our launcher."""
         self._given: set[str] = set()
@@ -92,6 +94,17 @@ class SupervisedProvisioner(KernelProvisionerBase):
     @abstractmethod
     def begin_cell(self) -> None:
         """A cell begins: what the kernel uses is counted from now on."""
+
+    async def bring_in(self) -> None:
+        """Let the kernel see what has changed in the work directory, where that takes anything.
+
+        Raises:
+            KernelStartError: it cannot be done.
+        """
+
+    async def bring_home(self) -> Sequence[str]:
+        """Let the host see what the kernel has written; return what it does not see of that, and why."""
+        return ()
 
     @abstractmethod
     async def cell_usage(self) -> Usage | None:

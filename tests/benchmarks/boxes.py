@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import time
 from collections.abc import Awaitable, Callable
@@ -15,6 +16,7 @@ import docker
 
 from kernel_exec import AsyncExecutor, DockerKernel, HostKernel, Limits
 from tests.benchmarks.row import ROUNDS, Row
+from tests.containers.elsewhere import elsewhere as engine_elsewhere
 
 MIB = 2**20
 
@@ -71,6 +73,30 @@ async def containers() -> list[Row]:
         Row("container: 1 MB of output", "ms", output, "on the host", 1.15),
         Row("container: interrupt of a busy cell", "ms", interrupt, "on the host", 2.0),
         Row("container: a 20 MB artifact home", "ms", _medians(home), "copied", 3.0),
+    ]
+
+
+async def elsewhere() -> list[Row]:
+    """The same session where the engine sees none of the host's files; what it costs is told, nothing is wanted."""
+    with engine_elsewhere() as (port, _), TemporaryDirectory() as folder:
+        there = AsyncExecutor(kernel=DockerKernel(), workdir=Path(folder) / "there")
+        os.environ["DOCKER_HOST"] = f"tcp://127.0.0.1:{port}"
+        try:
+            await there.start()
+        finally:
+            del os.environ["DOCKER_HOST"]
+        async with there, AsyncExecutor(kernel=DockerKernel(), workdir=Path(folder) / "here") as here:
+            both = {"elsewhere": there, "here": here}
+            calls = await _turns(both, lambda executor: executor.execute("x=1"), 200)
+            output = await _turns(both, lambda executor: executor.execute("print('x' * 10**6)"), 40)
+            for executor in both.values():
+                await executor.execute("data = __import__('os').urandom(20_000_000)")
+            write = "file = open('file', 'wb'); file.write(data); file.close()"
+            files = await _turns(both, lambda executor: executor.execute(write), ROUNDS)
+    return [
+        Row("engine elsewhere: warm call x=1", "ms", calls, "here", None),
+        Row("engine elsewhere: 1 MB of output", "ms", output, "here", None),
+        Row("engine elsewhere: a 20 MB artifact home", "ms", files, "here", None),
     ]
 
 

@@ -55,7 +55,7 @@ def chart(rows: Sequence[Row], path: Path) -> None:
 
 
 def _line(row: Row) -> tuple[str, ...]:
-    bound = ("at least" if row.at_least else "at most") + f" {row.target:g}"
+    bound = ("at least" if row.at_least else "at most") + f" {row.target or 0:g}"
     if row.rival is None:
         others = ", ".join(f"{name} {_number(value)}" for name, value in list(row.medians.items())[1:])
         return (
@@ -67,7 +67,8 @@ def _line(row: Row) -> tuple[str, ...]:
             _verdict(row),
         )
     rival = f"{row.rival} {_number(row.medians[row.rival])} {row.unit}"
-    return (row.measure, f"{_number(row.ours)} {row.unit}", rival, _ratio(row), f"{bound}x", _verdict(row))
+    wanted = "-" if row.target is None else f"{bound}x"
+    return (row.measure, f"{_number(row.ours)} {row.unit}", rival, _ratio(row), wanted, _verdict(row))
 
 
 def _joined(line: tuple[str, ...], widths: Sequence[int]) -> str:
@@ -76,6 +77,8 @@ def _joined(line: tuple[str, ...], widths: Sequence[int]) -> str:
 
 
 def _verdict(row: Row) -> str:
+    if row.target is None:
+        return ""
     return "met" if row.met else "MISSED"
 
 

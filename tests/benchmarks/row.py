@@ -16,7 +16,7 @@ class Row:
         unit: of the medians.
         medians: median of each contender; ours comes first.
         rival: the contender that ours is compared with; None when it stands alone.
-        target: bound of the ratio ours / rival, or of ours when it stands alone.
+        target: bound of the ratio ours / rival, or of ours when it stands alone; None when it is only told.
         at_least: True when more is better, and `target` the least that is wanted.
         rounds: how many samples each median is of.
     """
@@ -25,7 +25,7 @@ class Row:
     unit: str
     medians: dict[str, float]
     rival: str | None
-    target: float
+    target: float | None
     at_least: bool = False
     rounds: int = ROUNDS
 
@@ -41,5 +41,7 @@ class Row:
 
     @property
     def met(self) -> bool:
-        """True when the target is met."""
+        """True when the target is met, if there is one."""
+        if self.target is None:
+            return True
         return self.value >= self.target if self.at_least else self.value <= self.target

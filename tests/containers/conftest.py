@@ -10,6 +10,16 @@ from typing import Any
 import pytest
 
 from kernel_exec import DockerKernel, Executor
+from tests.containers.elsewhere import elsewhere
+
+
+@pytest.fixture(scope="module")
+def far(engine: Any) -> Iterator[str]:
+    """The address of the engine as one that is elsewhere, for a module; it is the one that is found."""
+    with elsewhere() as (port, _), pytest.MonkeyPatch.context() as patch:
+        address = f"tcp://127.0.0.1:{port}"
+        patch.setenv("DOCKER_HOST", address)
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,11 @@ from nbclient import NotebookClient
 from kernel_exec.kernels.docker import DockerProvisioner
 
 
-@pytest.fixture
-def boxed(engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+@pytest.fixture(params=["here", "elsewhere"])
+def boxed(request: pytest.FixtureRequest, engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of an installed kernelspec of a kernel in a container."""
+    if request.param == "elsewhere":
+        request.getfixturevalue("far")
     folder = tmp_path / "jupyter" / "kernels" / "boxed"
     folder.mkdir(parents=True)
     spec = {
@@ -67,7 +69,10 @@ async def test_a_manager(boxed: str, tmp_path: Path) -> None:
 
 
 def test_nbclient(boxed: str, tmp_path: Path) -> None:
-    cells = [nbformat.v4.new_code_cell("import os; os.getcwd()")]
+    cells = [
+        nbformat.v4.new_code_cell("import os; file = open('made', 'w'); file.write('made'); file.close(); os.getcwd()")
+    ]
     notebook = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": {"name": boxed, "display_name": "Boxed"}})
     NotebookClient(notebook, kernel_name=boxed, resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert notebook.cells[0].outputs[0]["data"]["text/plain"] == "'/workspace'"
+    assert (tmp_path / "made").read_text() == "made"

@@ -36,20 +36,30 @@ CELLS = [
 ]
 
 
-@pytest.fixture(scope="module", params=[(), ("ipykernel==6.29.5",)], ids=["default", "ipykernel 6"])
+@pytest.fixture(
+    scope="module",
+    params=[((), "here"), (("ipykernel==6.29.5",), "here"), ((), "elsewhere")],
+    ids=["default", "ipykernel 6", "elsewhere"],
+)
 def both(
     engine: Any, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[tuple[Executor, Executor]]:
-    """An executor on the host, and one in a container, also with the oldest ipykernel that works."""
+    """An executor on the host, and one in a container.
+
+    Also with the oldest ipykernel that works, and with an engine that does not see the host's files.
+    """
+    requirements, where = request.param
+    if where == "elsewhere":
+        request.getfixturevalue("far")
     with (
         Executor(kernel=HostKernel(), workdir=tmp_path_factory.mktemp("host"), timeout=30) as host,
         Executor(
-            kernel=DockerKernel(requirements=request.param), workdir=tmp_path_factory.mktemp("box"), timeout=30
+            kernel=DockerKernel(requirements=requirements), workdir=tmp_path_factory.mktemp("box"), timeout=30
         ) as box,
     ):
         version = box.execute("import ipykernel; ipykernel.__version__").text
         host.execute("import ipykernel")
-        assert version.startswith("'6.29.5'" if request.param else "'7.")
+        assert version.startswith("'6.29.5'" if requirements else "'7.")
         yield host, box
 
 

@@ -1,32 +1,32 @@
-"""The container engine, as the Docker SDK finds it."""
+"""The container engine, and how kernels in its containers are reached."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 from kernel_exec.cli.checks.finding import Finding
+from kernel_exec.errors import KernelExecError
+from kernel_exec.kernels.engine import Engine
+from kernel_exec.kernels.far import description
 
 TIMEOUT = 3
 """Seconds that the engine may take for an answer."""
 
 
 def engine() -> list[Finding]:
-    """Ask the engine for its version."""
-    try:
-        import docker
-    except ImportError as error:
-        return [_missing(f"the Docker SDK cannot be imported: {error}", "python -m pip install 'docker>=7.0'")]
+    """Ask the engine for its version, and whether it sees this machine's files."""
     where = os.environ.get("DOCKER_HOST") or "its default socket"
     try:
-        client = docker.from_env(timeout=TIMEOUT)
-        try:
-            version = client.version()
-        finally:
-            client.close()
-    except Exception as error:  # whatever the SDK, and what is below it, make of a broken engine
+        return [Finding("container engine", "ok", asyncio.run(_described()))]
+    except TimeoutError as error:
+        return [_missing(f"no answer at {where} within {TIMEOUT} s", _remedy(error))]
+    except KernelExecError as error:
         return [_missing(f"no answer at {where}: {_reason(error)}", _remedy(error))]
-    name = (version.get("Platform") or {}).get("Name") or "Docker"
-    return [Finding("container engine", "ok", f"{name} {version.get('Version', '?')} at {where}")]
+
+
+async def _described() -> str:
+    return await asyncio.wait_for(description(Engine.find()), TIMEOUT)
 
 
 def _missing(detail: str, remedy: str) -> Finding:
@@ -34,7 +34,9 @@ def _missing(detail: str, remedy: str) -> Finding:
 
 
 def _reason(error: BaseException) -> str:
-    return " ".join(str(_root(error)).split())[:200]
+    root = _root(error)
+    text = os.strerror(root.errno) if isinstance(root, OSError) and root.errno else str(root)
+    return " ".join(text.split())[:200]
 
 
 def _remedy(error: BaseException) -> str:
