@@ -1,6 +1,8 @@
 # Everything that the project can be asked for. Each target builds the environment that it needs.
 SHELL := /bin/bash
 BIN := .venv/bin
+# Two at a time: most tests wait most of the time. Those of containers are in one of the two, see tests/conftest.py.
+SIDE_BY_SIDE := -n 2 --dist loadgroup
 .DEFAULT_GOAL := help
 .PHONY: help demo engine test check conformance bench format clean
 
@@ -18,7 +20,7 @@ engine: ## a container engine that answers, and the image of its kernels (ENGINE
 test: ## all tests but the long ones
 	@scripts/environment dev
 	@scripts/engine
-	@scripts/scratch $(BIN)/python -m pytest -m "not long and not conformance"
+	@scripts/scratch $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not long and not conformance"
 
 check: ## lint, format, strict types, import contracts
 	@scripts/environment dev
@@ -31,7 +33,7 @@ check: ## lint, format, strict types, import contracts
 conformance: ## the suites of others on our kernels, and the long attacks
 	@scripts/environment dev conformance
 	@scripts/engine podman
-	@scripts/scratch $(BIN)/python -m pytest -m "long or conformance"
+	@scripts/scratch $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "long or conformance"
 
 bench: ## the benchmark table, side by side with others
 	@scripts/environment dev bench

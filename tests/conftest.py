@@ -58,8 +58,14 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.hookimpl(tryfirst=True)  # so that `-m` knows the marker
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Mark the tests that need an engine, and leave them out where none is wanted."""
+    """Mark the tests that need an engine, and leave them out where none is wanted.
+
+    Where tests run side by side, those of containers run one after the other, as they look at what others leave; of
+    the rest those of a file stay together, as they share kernels.
+    """
     for item in items:
+        contained = "engine" in getattr(item, "fixturenames", ()) or "container" in item.nodeid
+        item.add_marker(pytest.mark.xdist_group("containers" if contained else str(item.path)))
         container = hasattr(item, "callspec") and item.callspec.params.get("kernel") == "container"
         if container or "engine" in getattr(item, "fixturenames", ()):
             item.add_marker("engine")

@@ -56,6 +56,9 @@ class Interrupts:
         if self._cell is not self._request:
             self.hear()
         try:
+            if self._early:
+                self._early = False
+                raise KeyboardInterrupt
             yield
         finally:
             self._cell = before
@@ -72,6 +75,8 @@ class Interrupts:
         if self._request is None:
             self._early = True
             return
+        # Before the code runs, IPython takes it for an error of one of its callbacks, and goes on.
+        self._early = self._cell is None
         task = asyncio.current_task(self._request.get_loop())
         if task is self._request or task is self._cell:
             raise KeyboardInterrupt

@@ -238,3 +238,18 @@ async def test_a_second_cancellation_does_not_wait(
         assert task.cancelled()
         assert (await ex.execute("2")).text == "2"
         assert time.monotonic() - start < 30
+
+
+def test_an_interrupt_in_a_callback_before_the_code_ends_the_cell(ex: Executor) -> None:
+    code = """
+import signal
+def once(*_):
+    get_ipython().events.unregister('pre_execute', once)
+    signal.raise_signal(signal.SIGINT)
+get_ipython().events.register('pre_execute', once)
+"""
+    assert ex.execute(code).ok
+    result = ex.execute("import time; time.sleep(20); 'slept'")
+    assert result.error is not None
+    assert result.error.name == "KeyboardInterrupt"
+    assert ex.execute("1 + 1").text == "2"

@@ -33,6 +33,18 @@ async def test_between_cells_it_is_nothing(interrupts: Interrupts) -> None:
     assert not interrupts.busy
 
 
+async def test_what_a_callback_swallows_before_the_code_runs_is_not_lost(interrupts: Interrupts) -> None:
+    """IPython takes it for an error of the callback."""
+    interrupts.expect()
+    with interrupts.request():
+        with pytest.raises(KeyboardInterrupt):
+            interrupt()
+        with pytest.raises(KeyboardInterrupt), interrupts.code():
+            raise AssertionError("the code ran")
+        with interrupts.code():
+            pass  # once is enough
+
+
 async def test_before_the_code_runs_it_is_not_lost(interrupts: Interrupts) -> None:
     interrupts.expect()
     interrupt()
