@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 # Two at a time: most tests wait most of the time. Those of containers are in one of the two, see tests/conftest.py.
-SIDE_BY_SIDE := -n 2 --dist loadgroup
+SIDE_BY_SIDE := -n 2 --dist loadscope
 .DEFAULT_GOAL := help
 .PHONY: help demo engine test check conformance bench format clean
 

@@ -12,6 +12,7 @@ from typing import Any
 import docker
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from kernel_exec import DockerKernel, HostKernel
 from kernel_exec.kernels.kinds import KernelSettings
@@ -56,16 +57,27 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """Side by side: of a file all tests stay together, as they share kernels.
+
+    Those of containers and images run one after the other, as they look at what others leave in the engine.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        contained = file.startswith(("tests/containers/", "tests/images/")) or "[container]" in nodeid
+        return "containers" if contained and not file.startswith("tests/conformance/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """Have them scheduled like that."""
+    return Scheduling(config, log)
+
+
 @pytest.hookimpl(tryfirst=True)  # so that `-m` knows the marker
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Mark the tests that need an engine, and leave them out where none is wanted.
-
-    Where tests run side by side, those of containers run one after the other, as they look at what others leave; of
-    the rest those of a file stay together, as they share kernels.
-    """
+    """Mark the tests that need an engine, and leave them out where none is wanted."""
     for item in items:
-        contained = "engine" in getattr(item, "fixturenames", ()) or "container" in item.nodeid
-        item.add_marker(pytest.mark.xdist_group("containers" if contained else str(item.path)))
         container = hasattr(item, "callspec") and item.callspec.params.get("kernel") == "container"
         if container or "engine" in getattr(item, "fixturenames", ()):
             item.add_marker("engine")
