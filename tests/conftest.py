@@ -69,6 +69,7 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         return "containers" if contained and not file.startswith("tests/conformance/") else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     """Have them scheduled like that."""
     return Scheduling(config, log)

@@ -197,7 +197,7 @@ class IPKernelApp(_IPKernelApp):
 
     def start(self) -> None:
         """Serve until the kernel is asked to end; user code that stops the loop does not ask for that."""
-        # What is there now stays: the collector need not look at it again, and an end is three times as quick.
+        # What is there now stays: the collector need not look at it again, and an end is several times as quick.
         gc.freeze()
         super().start()
         while not self.kernel.shell.exit_now:

@@ -245,12 +245,12 @@ class Keeper(Lease):
             self._id = json.loads(body)["Id"] if status == CREATED else ""
         except (ValueError, KeyError, TypeError):
             self._id = ""
-        if self._id:
+        if not self._wanted:  # and nobody waits for an answer: it would be taken for that to the next request
+            self._remove()
+        elif self._id:
             tell({"created": self._id})
         else:
             tell({"refused": _message(body), "answered": status})
-        if not self._wanted:
-            self._remove()
 
     def _stop_creating(self) -> None:
         if self._creating is not None:

@@ -147,10 +147,6 @@ class DockerKernel:
         _check_gpus(self.gpus)
 
 
-def check_limits(limits: Limits) -> None:
-    """Refuse limits that a container cannot be held to: there is none."""
-
-
 def kernel_spec(kernel: DockerKernel) -> KernelSpec:
     """Return the kernelspec of the kernel in such a container."""
     command = ["python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"]

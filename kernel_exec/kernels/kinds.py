@@ -37,7 +37,8 @@ def check_limits(kernel: KernelSettings, limits: Limits) -> None:
     Raises:
         InvalidArgument: one of them cannot be enforced.
     """
-    (docker if isinstance(kernel, DockerKernel) else host).check_limits(limits)
+    if isinstance(kernel, HostKernel):  # a container can be held to all of them
+        host.check_limits(limits)
 
 
 def provisioner_for(kernel: KernelSettings, limits: Limits) -> SupervisedProvisioner:
