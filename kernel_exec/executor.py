@@ -576,8 +576,8 @@ class AsyncExecutor:
                 return
             loop = asyncio.get_running_loop()
             session = await self._live()
-            await self._reporter.start()
             await self._scribe.open(self._describe(session))
+            await self._reporter.start()  # after it: an earlier recording that gets another name is no cell's
             self._opened = True
             if self._settings.lifetime is not None:
                 self._last = loop.time() + self._settings.lifetime

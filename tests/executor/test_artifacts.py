@@ -86,3 +86,12 @@ async def test_nothing_stays_open(temporary: bool, kernel: KernelSettings, tmp_p
     async with AsyncExecutor(kernel, workdir=None if temporary else tmp_path / "x") as ex:
         await ex.execute("n = open('a', 'w').write('x')")
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_an_earlier_recording_that_gets_another_name_is_no_artifact(tmp_path: Path) -> None:
+    for _ in range(2):
+        with Executor(workdir=tmp_path, timeout=30) as executor:
+            result = executor.execute("1 + 1")
+    assert (tmp_path / "session-1.ipynb").exists()
+    assert result.artifacts == []
+    assert result.text == "2"
