@@ -10,6 +10,7 @@ import gc
 import os
 import signal
 import sys
+import threading
 import traceback
 from types import FrameType
 from typing import Any
@@ -193,7 +194,20 @@ class IPKernelApp(_IPKernelApp):
         """Ignore SIGINT between cells; end at SIGTERM, in order between cells and at once during one."""
         super().init_signal()
         signal.signal(signal.SIGTERM, self._terminate)
-        os.register_at_fork(after_in_child=self._forget_signals)
+        forking = threading.local()
+
+        def hold() -> None:
+            forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+        def let_go() -> None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, forking.mask)
+
+        def begin_child() -> None:
+            self._forget_signals()
+            let_go()
+
+        # Python forgets what reaches a child before its own handlers are in place: a pool would wait for it for ever.
+        os.register_at_fork(before=hold, after_in_parent=let_go, after_in_child=begin_child)
 
     def start(self) -> None:
         """Serve until the kernel is asked to end; user code that stops the loop does not ask for that."""

@@ -228,8 +228,10 @@ def test_a_host_killed_while_the_engine_is_slow_leaves_no_container(engine: Any,
 
     def until(_: object) -> None:
         assert asked.wait(10)
-        assert wait_until(lambda: engine.containers.list(all=True, filters=label))
-        seen.set()
+        try:
+            assert wait_until(lambda: engine.containers.list(all=True, filters=label, ignore_removed=True))
+        finally:
+            seen.set()
 
     with forwarder(tmp_path / "engine", hide, hold) as address:
         seconds = one_kill(engine, tmp_path / "host", until, env={"DOCKER_HOST": address})

@@ -78,6 +78,30 @@ def test_the_end_of_the_kernel_is_survived_or_told(fresh: Callable[..., Executor
         assert "asked it to exit" in results[0].text
 
 
+FORKS = """
+import os, signal, time
+def forked():
+    pid = os.fork()
+    if not pid:
+        time.sleep(30)
+        os._exit(0)
+    os.kill(pid, signal.SIGTERM)
+    for _ in range(500):
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.WTERMSIG(status) == signal.SIGTERM
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return False
+all(forked() for _ in range(100))
+"""
+
+
+def test_a_child_that_is_ended_as_it_begins_ends(ex: Executor) -> None:
+    assert ex.execute(FORKS, timeout=60).text == "True"
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_multiprocessing_pools_work(fresh: Callable[..., Executor], method: str) -> None:
     ex = fresh()

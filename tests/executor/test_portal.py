@@ -33,9 +33,10 @@ def test_an_interrupt_while_the_thread_starts_does_not_break_the_next_call() -> 
 
     for _ in range(50):
         portal = Portal()
-        watcher = threading.Thread(target=interrupt_once_it_runs, args=("kernel-exec-portal",))
-        watcher.start()
+        others = set(threading.enumerate())
+        watcher = threading.Thread(target=interrupt_once_it_runs, args=("kernel-exec-portal", others))
         with contextlib.suppress(KeyboardInterrupt):
+            watcher.start()
             portal.call(answer)
             watcher.join()
         watcher.join()
@@ -43,8 +44,8 @@ def test_an_interrupt_while_the_thread_starts_does_not_break_the_next_call() -> 
         portal.stop()
 
 
-def interrupt_once_it_runs(name: str) -> None:
-    """Send this process a Ctrl-C as soon as the thread of that name has begun."""
-    while not any(thread.name == name and thread.ident for thread in threading.enumerate()):
+def interrupt_once_it_runs(name: str, others: set[threading.Thread]) -> None:
+    """Send this process a Ctrl-C as soon as a thread of that name has begun that is none of the others."""
+    while not any(thread.name == name and thread.ident for thread in set(threading.enumerate()) - others):
         pass
     os.kill(os.getpid(), signal.SIGINT)

@@ -93,11 +93,12 @@ def wrong_types(request: Request) -> None:
 
 
 def unknown_types(request: Request) -> None:
-    for number in range(1000):
-        request.iopub(f"type_{number}", {"x": number})
-    request.route("shell", "stream", {"name": "stdout", "text": "x"})
+    # What comes on other channels is counted with the cell when it is read before the cell's end: it is sent first.
     request.route("stdin", "execute_reply", {"status": "ok"})
     request.route("control", "execute_reply", {"status": "ok"})
+    request.route("shell", "stream", {"name": "stdout", "text": "x"})
+    for number in range(1000):
+        request.iopub(f"type_{number}", {"x": number})
 
 
 def no_base64(request: Request) -> None:
