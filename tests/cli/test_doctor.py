@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 from collections.abc import Iterator
@@ -165,11 +166,10 @@ def test_an_engine_that_is_not_there(doctor: Doctor, host: str, said: str) -> No
 
 
 def test_an_engine_without_permission(doctor: Doctor) -> None:
-    path = doctor.directory / "docker.sock"
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(path))
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as server:
+        server.bind(path := f"{folder}/docker")  # the directory of the test has too long a name for a socket
         server.listen()
-        path.chmod(0)
+        os.chmod(path, 0)
         doctor.environment["DOCKER_HOST"] = f"unix://{path}"
         done = doctor.checks("""
             import os

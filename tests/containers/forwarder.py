@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 ENGINE = "/var/run/docker.sock"
 
@@ -16,10 +16,11 @@ own."""
 
 
 @contextlib.contextmanager
-def forwarder(path: Path, meddle: Meddle, hold: Callable[[str], object] = len) -> Iterator[str]:
+def forwarder(meddle: Meddle, hold: Callable[[str], object] = len) -> Iterator[str]:
     """An address at which the engine answers, as DOCKER_HOST has it; each answer waits for `hold`."""
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
+    # The name of a socket may not be longer than 107 bytes, as the directory of a test is.
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path := f"{folder}/engine")
         listener.listen(64)
 
         def serve() -> None:

@@ -233,7 +233,7 @@ def test_a_host_killed_while_the_engine_is_slow_leaves_no_container(engine: Any,
         finally:
             seen.set()
 
-    with forwarder(tmp_path / "engine", hide, hold) as address:
+    with forwarder(hide, hold) as address:
         seconds = one_kill(engine, tmp_path / "host", until, env={"DOCKER_HOST": address})
     assert seconds > 1
 
@@ -251,7 +251,7 @@ def test_an_engine_that_fails_to_remove_is_asked_again(
             return failure
         return None
 
-    with forwarder(tmp_path / "engine", refuse) as address:
+    with forwarder(refuse) as address:
         monkeypatch.setenv("DOCKER_HOST", address)
         executor = Executor(kernel=DockerKernel(name=f"busy-{os.getpid()}"), workdir=tmp_path / "work")
         with pytest.raises(EngineError, match="device or resource busy"):

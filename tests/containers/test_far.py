@@ -414,12 +414,12 @@ def test_ssh(engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh
     ids=["another machine", "does not tell"],
 )
 def test_a_socket_here_of_an_engine_elsewhere(
-    engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: Callable[..., Executor], answer: bytes
+    engine: Any, monkeypatch: pytest.MonkeyPatch, fresh: Callable[..., Executor], answer: bytes
 ) -> None:
     def meddle(line: str) -> bytes | None:
         return b"HTTP/1.0 " + answer if line.startswith("GET /info ") else None
 
-    with forwarder(tmp_path / "engine.sock", meddle) as address:
+    with forwarder(meddle) as address:
         monkeypatch.setenv("DOCKER_HOST", address)
         executor = fresh()
         assert engine.containers.get(name_of(executor)).attrs["Mounts"] == []

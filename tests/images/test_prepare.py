@@ -106,9 +106,18 @@ async def test_all_else_of_the_image_is_as_it_was(engine: Any, here: Engine, bas
     assert ".whl" not in listed
 
 
-@pytest.mark.long
-async def test_an_image_that_says_little(engine: Any, here: Engine, layered: Layered, wheels: Path) -> None:
-    base = layered(changes=['ENTRYPOINT ["python3"]', "CMD []"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        ['CMD ["python3", "-q"]'],
+        pytest.param(['ENTRYPOINT ["python3"]', "CMD []"], marks=pytest.mark.long),
+    ],
+    ids=["no entry point", "no command"],
+)
+async def test_an_image_that_says_little(
+    engine: Any, here: Engine, layered: Layered, wheels: Path, changes: list[str]
+) -> None:
+    base = layered(changes=changes)
     _same_configuration(engine, base, (await prepare(here, base, wheels=wheels)).name)
 
 

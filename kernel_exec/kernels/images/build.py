@@ -137,8 +137,8 @@ async def _container(
     name = f"kernel-exec-image-{secrets.token_hex(6)}"
     request = {
         "Image": image.id,
-        "Entrypoint": [command[0], "-c", _PROGRAM.read_text("utf-8")],
-        "Cmd": list(command[1:]),
+        "Entrypoint": [""],  # none: an image that has none takes that of the container it is made of
+        "Cmd": [command[0], "-c", _PROGRAM.read_text("utf-8"), *command[1:]],
         "User": user,
         "Labels": labels("image", kept=False),
         "HostConfig": {
@@ -205,7 +205,7 @@ def _changes(recipe: Recipe, told: Mapping[str, str]) -> str:
     made_of = {BASE: recipe.base.name, REQUIREMENTS: "  ".join(recipe.requirements)}
     changes = [
         f"USER {config.get('User') or '0'}",
-        f"ENTRYPOINT {json.dumps(entry)}",
+        *([f"ENTRYPOINT {json.dumps(entry)}"] if entry else []),
         f"CMD {json.dumps(command or ([] if entry else ['python3']))}",
         *label_changes({**nobodys, **made_of, **told}),
     ]
