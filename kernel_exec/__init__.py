@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         KernelDiedError,
         KernelExecError,
         KernelStartError,
+        NotebookError,
         RecordingError,
         RequestFailed,
         RequestTimeout,
@@ -41,7 +42,18 @@ if TYPE_CHECKING:
     from kernel_exec.kernels.docker import DockerKernel
     from kernel_exec.kernels.host import HostKernel
     from kernel_exec.metrics import Metrics
-    from kernel_exec.results import Artifact, Completions, ErrorInfo, ExecutionResult, Image, Inspection, Variable
+    from kernel_exec.player import Progress
+    from kernel_exec.replays.run import Replay, areplay, replay
+    from kernel_exec.results import (
+        Artifact,
+        Completions,
+        ErrorInfo,
+        ExecutionResult,
+        Image,
+        Inspection,
+        ReplayedCell,
+        Variable,
+    )
     from kernel_exec.settings import Limits
     from kernel_exec.sync import Executor
 
@@ -73,7 +85,11 @@ __all__ = [
     "KernelStartError",
     "Limits",
     "Metrics",
+    "NotebookError",
+    "Progress",
     "RecordingError",
+    "Replay",
+    "ReplayedCell",
     "RequestFailed",
     "RequestTimeout",
     "ResultNotReady",
@@ -84,6 +100,8 @@ __all__ = [
     "ValueRefused",
     "Variable",
     "WrongType",
+    "areplay",
+    "replay",
 ]
 
 # Where the names live that are not in `errors`. They are loaded when they are first asked for: a program that only
@@ -102,7 +120,12 @@ _HOMES = {
     "Inspection": "results",
     "Limits": "settings",
     "Metrics": "metrics",
+    "Progress": "player",
+    "Replay": "replays.run",
+    "ReplayedCell": "results",
     "Variable": "results",
+    "areplay": "replays.run",
+    "replay": "replays.run",
 }
 
 

@@ -22,6 +22,7 @@ KernelExecError
  │    ├── Unsupported                      this kind of kernel cannot answer it at all
  │    ├── UnknownVariable (LookupError)    it has no variable of that name
  │    └── ValueRefused (TypeError)         the value cannot be taken out, or put in, as it is
+ ├── NotebookError (ValueError)            a notebook cannot be read
  └── RecordingError (OSError)              the notebook of the session cannot be written
 
 `execute` raises none of the `ExecutionFailed` family for what the code did: that is in the result. Only
@@ -157,6 +158,10 @@ class ValueRefused(RequestFailed, TypeError):
 
 class TransferError(KernelExecError, OSError):
     """A file cannot be brought into the work directory, or out of it."""
+
+
+class NotebookError(KernelExecError, ValueError):
+    """What is given as a notebook cannot be read as one."""
 
 
 class RecordingError(KernelExecError, OSError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
 
 from kernel_exec.errors import InvalidArgument, ResultNotReady
@@ -94,9 +94,19 @@ class Execution:
     """
 
     def __init__(
-        self, code: str, timeout: float | None, *, on_input: OnInput | None = None, watched: bool = False
+        self,
+        code: str,
+        timeout: float | None,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        on_input: OnInput | None = None,
+        watched: bool = False,
+        recorded: bool = True,
     ) -> None:
         self.code = code
+        self.metadata = metadata or {}
+        """Of the recorded cell, as its caller gave it."""
+        self.recorded = recorded
         self.on_input = on_input
         self.stop = Stop(timeout)
         self.cell: Cell | None = None

@@ -24,10 +24,19 @@ from kernel_exec.keepsakes import checked_key, checked_name, keep
 from kernel_exec.kernels.kinds import KernelSettings, check_limits, checked_kernel
 from kernel_exec.metrics import Counters, Metrics
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT, Questions
-from kernel_exec.recording import checked_cell, language_info, markdown_cell, raw_cell
+from kernel_exec.recording import (
+    CellType,
+    checked_cell,
+    checked_metadata,
+    checked_notebook_metadata,
+    environment_of,
+    language_info,
+    markdown_cell,
+    unrun_cell,
+)
 from kernel_exec.report import Reporter, result_of
 from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Variable
-from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe
+from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe, with_facts
 from kernel_exec.session import Ending, Session
 from kernel_exec.settings import (
     DEFAULT,
@@ -72,6 +81,7 @@ class AsyncExecutor:
         limits: how much output, memory and so on its cells may take; None for `Limits()`. One that this kind of
             kernel cannot enforce is refused.
         name: a name for people, in the recording.
+        metadata: of the recording, such as `{"title": "Sales"}`.
 
     Raises:
         InvalidArgument, WrongType: an argument cannot work.
@@ -87,6 +97,7 @@ class AsyncExecutor:
         lifetime: float | None = None,
         limits: Limits | None = None,
         name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
         self._kernel = checked_kernel(kernel)
         self._limits = checked_limits(limits)
@@ -114,6 +125,7 @@ class AsyncExecutor:
             self._counters,
         )
         self._reporter = Reporter(self._home, self._limits, self._scribe, self._worker, self._counters)
+        self._given = checked_notebook_metadata(metadata)
         self._metadata: dict[str, Any] = {}
         self._opened = False
         self._closing: asyncio.Task[None] | None = None
@@ -132,6 +144,7 @@ class AsyncExecutor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        metadata: Mapping[str, Any] | None = None,
         on_output: OnOutput | None = None,
         on_input: OnInput | None = None,
     ) -> ExecutionResult:
@@ -142,6 +155,7 @@ class AsyncExecutor:
         Args:
             code: the cell, sent as it is.
             timeout: seconds that it may run; None for no bound; the executor's own when not given.
+            metadata: of the cell in the recording, such as `{"tags": ["parameters"]}`.
             on_output: called with each output as it arrives: an nbformat output, or a change to earlier ones
                 (see `stream`). When it raises, the cell is interrupted and the exception comes out here.
             on_input: called with prompt and password flag when the code calls `input()`; returns the line, or
@@ -154,16 +168,30 @@ class AsyncExecutor:
             InvalidArgument, WrongType: an argument cannot work.
         """
         check_callbacks(on_output, on_input)
-        execution = self._submit(code, timeout, on_input, watched=on_output is not None)
+        execution = self._submit(code, timeout, metadata, on_input, watched=on_output is not None)
         async with Stream(execution) as stream:
             return await stream.fold(on_output)
 
-    async def submit(self, code: str, *, timeout: Timeout = DEFAULT, on_input: OnInput | None = None) -> Execution:
+    async def submit(
+        self,
+        code: str,
+        *,
+        timeout: Timeout = DEFAULT,
+        metadata: Mapping[str, Any] | None = None,
+        on_input: OnInput | None = None,
+    ) -> Execution:
         """Run a cell in the background; return at once. Arguments and errors as for `execute`."""
         check_callbacks(None, on_input)
-        return self._submit(code, timeout, on_input, watched=False)
+        return self._submit(code, timeout, metadata, on_input)
 
-    def stream(self, code: str, *, timeout: Timeout = DEFAULT, on_input: OnInput | None = None) -> Stream:
+    def stream(
+        self,
+        code: str,
+        *,
+        timeout: Timeout = DEFAULT,
+        metadata: Mapping[str, Any] | None = None,
+        on_input: OnInput | None = None,
+    ) -> Stream:
         """Run a cell and iterate over its outputs as they arrive; the last item is the ExecutionResult.
 
         Items are nbformat outputs; text comes in pieces. A change to what was shown before is a dictionary whose
@@ -171,7 +199,7 @@ class AsyncExecutor:
         Closing the iterator early interrupts the cell. Arguments and errors as for `execute`.
         """
         check_callbacks(None, on_input)
-        return Stream(self._submit(code, timeout, on_input, watched=True))
+        return Stream(self._submit(code, timeout, metadata, on_input, watched=True))
 
     async def interrupt(self) -> None:
         """Interrupt the running cell, as the stop button of a notebook does; nothing happens when none runs."""
@@ -199,15 +227,15 @@ class AsyncExecutor:
         self,
         text: str,
         *,
-        raw: bool = False,
+        cell_type: CellType = "markdown",
         metadata: Mapping[str, Any] | None = None,
         attachments: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        """Write a text into the recording, below the cells so far; without a recording nothing happens.
+        """Write a cell that is not run into the recording, below the cells so far; without one nothing happens.
 
         Args:
-            text: Markdown.
-            raw: make it a raw cell, whose text is for nbconvert alone.
+            text: its source.
+            cell_type: "markdown"; "raw", whose text is for nbconvert alone; or "code", which is not run.
             metadata: of the cell.
             attachments: its inline images: file name -> MIME type -> base64.
 
@@ -217,10 +245,8 @@ class AsyncExecutor:
             InvalidArgument, WrongType: an argument cannot work.
         """
         self._check_usable()
-        make = raw_cell if raw else markdown_cell
-        cell_id = uuid.uuid4().hex[:8]
-        cell = make(
-            cell_id, checked_text("text", text), checked_json("metadata", metadata), checked_attachments(attachments)
+        cell = unrun_cell(
+            cell_type, checked_text("text", text), checked_json("metadata", metadata), checked_attachments(attachments)
         )
         if metadata or attachments:
             checked_cell(cell)
@@ -468,10 +494,25 @@ class AsyncExecutor:
 
     # The way of a cell
 
-    def _submit(self, code: str, timeout: Timeout, on_input: OnInput | None, *, watched: bool) -> Execution:
+    def _submit(
+        self,
+        code: str,
+        timeout: Timeout,
+        metadata: Mapping[str, Any] | None = None,
+        on_input: OnInput | None = None,
+        *,
+        watched: bool = False,
+        recorded: bool = True,
+    ) -> Execution:
         self._check_usable()
-        seconds = checked_timeout(timeout, self._settings.timeout)
-        execution = Execution(checked_text("code", code), seconds, on_input=on_input, watched=watched)
+        execution = Execution(
+            checked_text("code", code),
+            checked_timeout(timeout, self._settings.timeout),
+            metadata=checked_metadata(metadata),
+            on_input=on_input,
+            watched=watched,
+            recorded=recorded,
+        )
         task = asyncio.ensure_future(self._perform(execution))
         self._calls[execution] = task
         task.add_done_callback(lambda _: self._calls.pop(execution, None))
@@ -512,7 +553,7 @@ class AsyncExecutor:
         if not verdict.state_preserved and not self._closed_because:
             self._kernels.replace(session)
         await self._record_widgets()
-        return await self._reporter.report(execution.cell, spill, verdict, ending, duration, not_seen)
+        return await self._reporter.report(execution, spill, verdict, ending, duration, not_seen)
 
     async def _bring_in(self, session: Session) -> tuple[str, ...]:
         """Let the kernel see the work directory as it is now; return why it does not, if so."""
@@ -544,7 +585,8 @@ class AsyncExecutor:
             self._running = None
 
     def _began(self, cell: Cell) -> None:
-        self._scribe.begin(Entry(cell, {"kernel_exec": {"status": "running"}}))
+        if self._running is not None and self._running.recorded:
+            self._scribe.begin(Entry(cell, {"status": "running"}, self._running.metadata))
 
     def _happened(self, event: Event) -> None:
         """The kernel's reader tells of an event; it must never wait."""
@@ -640,10 +682,15 @@ class AsyncExecutor:
 
     def _describe(self, session: Session) -> dict[str, Any]:
         """Return the notebook's metadata."""
+        facts = {
+            "environment": {**environment_of(session.info), **session.kernel.environment},
+            "workdir": self._home.workdir_from_notebook,
+            **({"name": self._settings.name} if self._settings.name else {}),
+        }
         self._metadata = {
+            **with_facts(self._given, facts),
             "kernelspec": session.kernel.kernelspec,
             "language_info": language_info(session.info.get("language_info"), session.kernel.kernelspec["language"]),
-            "kernel_exec": {"name": self._settings.name} if self._settings.name else {},
         }
         return self._metadata
 

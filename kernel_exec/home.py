@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -46,6 +47,11 @@ class Home:
         self.own = [self.pictures.path, *([self.notebook] if self.notebook else [])]
         self.artifacts = Artifacts(self.workdir, ignored=self.own, patterns=_OWN, limit=file_limit)
         self._number = 0
+
+    @property
+    def workdir_from_notebook(self) -> str:
+        """The work directory as a relative path from that of the recording."""
+        return os.path.relpath(self.workdir, (self.notebook or self.workdir / "x").parent)
 
     def make(self) -> None:
         """Make the work directory where it is missing.

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kernel_exec.artifacts import Collected
+from kernel_exec.execution import Execution
 from kernel_exec.glyphs import Glyphs
 from kernel_exec.home import Home
 from kernel_exec.metrics import Counters
@@ -52,7 +53,7 @@ class Reporter:
 
     async def report(
         self,
-        cell: Cell,
+        execution: Execution,
         spill: Spill,
         verdict: Verdict,
         ending: Ending,
@@ -62,23 +63,29 @@ class Reporter:
         """Write a cell, its pictures and what was cut of it to disk, and return its result.
 
         Args:
-            cell: the cell.
+            execution: the call, whose cell has ended.
             spill: keeps what was cut out of its outputs.
             verdict: how it ended.
             ending: how it came to its end.
             duration: seconds that it ran.
             more_notes: what else is to be told of it.
         """
+        cell = execution.cell
+        assert cell is not None
         outputs = [*cell.outputs.snapshot(), *verdict.extra]
         collected = await self._collect(cell)
-        images, trouble = await self._scribe.save(images_of(outputs), spill.stem)
+        images, trouble = images_of(outputs), None
+        if execution.recorded:
+            images, trouble = await self._scribe.save(images, spill.stem)
         facts = list(map(self._fact, collected.artifacts))
         files = [f"{fact['change']} {fact['path']!r}" for fact in facts]
         stderr = cell.outputs.stream("stderr")
         undrawn, undrawn_again = self._glyphs.told(stderr)
         text = await self._text(text_of(outputs, verdict.error, files, [*undrawn, *undrawn_again]), spill)
-        metadata = _metadata(verdict, ending, duration, facts)
-        unwritten = await self._scribe.write(Entry(cell, metadata, verdict.extra))
+        known = _facts(verdict, ending, duration, facts)
+        unwritten = None
+        if execution.recorded:
+            unwritten = await self._scribe.write(Entry(cell, known, execution.metadata, verdict.extra))
         notes = (
             *notes_of(cell.outputs.cuts, self._limits),
             *spill.notes(),
@@ -142,7 +149,7 @@ def result_of(verdict: Verdict, **more: Any) -> ExecutionResult:
     )
 
 
-def _metadata(verdict: Verdict, ending: Ending, duration: float, artifacts: list[dict[str, Any]]) -> dict[str, Any]:
+def _facts(verdict: Verdict, ending: Ending, duration: float, artifacts: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what the recording says of a cell beyond its outputs."""
     cpu, peak = ending.resources()
     facts: dict[str, Any] = {
@@ -153,7 +160,7 @@ def _metadata(verdict: Verdict, ending: Ending, duration: float, artifacts: list
         "state_preserved": verdict.state_preserved,
         "steps": list(verdict.steps),
     }
-    return {"kernel_exec": {**facts, **({"artifacts": artifacts} if artifacts else {})}}
+    return {**facts, **({"artifacts": artifacts} if artifacts else {})}
 
 
 def notes_of(cuts: Cuts, limits: Limits) -> list[str]:

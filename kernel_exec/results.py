@@ -215,3 +215,29 @@ class ExecutionResult:
         parts += [f"error={str(self.error)[:80]!r}"] if self.error else []
         parts += [] if self.state_preserved else ["state_preserved=False"]
         return f"ExecutionResult({', '.join(parts)}, duration={self.duration:.3f})"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedCell:
+    """What became of one cell of code when its notebook was run again.
+
+    Attributes:
+        index: of the cell in the notebook, from 0; None for one that sets parameters.
+        cell_id: its id there; "" where it has none.
+        status: that of its result; "skipped" when it did not run.
+        result: what it produced; None when it did not run.
+        reason: why it did not run.
+        expected: whether a failure was expected of it: by its tags, or as it failed when it was recorded.
+    """
+
+    index: int | None
+    cell_id: str
+    status: Status | Literal["skipped"]
+    result: ExecutionResult | None = None
+    reason: str = ""
+    expected: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing went wrong that was not expected."""
+        return self.status in ("ok", "skipped") or self.expected

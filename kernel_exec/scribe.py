@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,20 +29,30 @@ class Entry:
 
     Attributes:
         cell: the cell, whose outputs may still change.
-        metadata: the cell's metadata in the notebook.
+        facts: what is known of it: `kernel_exec` in its metadata.
+        given: further metadata, by its caller.
         extra: outputs that the kernel did not send, after its own.
     """
 
     cell: Cell
-    metadata: dict[str, Any]
+    facts: Mapping[str, Any]
+    given: Mapping[str, Any] = field(default_factory=dict)
     extra: tuple[Output, ...] = ()
 
     def as_cell(self) -> dict[str, Any]:
         """Return the nbformat cell as it is now."""
         cell = self.cell
         outputs = [*cell.outputs.snapshot(), *self.extra]
-        metadata = {**self.metadata, **({"execution": dict(cell.stamps)} if cell.stamps else {})}
+        metadata = with_facts(self.given, self.facts)
+        if cell.stamps:
+            metadata["execution"] = dict(cell.stamps)
         return code_cell(cell.cell_id, cell.source, outputs, cell.execution_count, metadata)
+
+
+def with_facts(given: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata of a cell: what its caller gave, and what we know better."""
+    ours = given.get("kernel_exec")
+    return {**given, "kernel_exec": {**(ours if isinstance(ours, Mapping) else {}), **facts}}
 
 
 @dataclass(slots=True)

@@ -176,7 +176,7 @@ def checked_settings(
     """
     if name is not None and not isinstance(name, str):
         raise WrongType(f"name must be a string or None, not {type(name).__name__}")
-    folder = None if workdir is None else _path("workdir", workdir)
+    folder = None if workdir is None else checked_path("workdir", workdir)
     if folder is not None and folder.exists() and not folder.is_dir():
         raise InvalidArgument(f"workdir {str(folder)!r} is a file: name a directory")
     return SessionSettings(
@@ -259,13 +259,18 @@ def checked_attachments(value: Mapping[str, Mapping[str, str]] | None) -> dict[s
 def _notebook(notebook: PathLike | Literal[False] | None) -> Path | Literal[False] | None:
     if notebook is None or notebook is False:
         return notebook
-    path = _path("notebook", notebook)
+    path = checked_path("notebook", notebook)
     if path.is_dir():
         raise InvalidArgument(f"notebook {str(path)!r} is a directory: name a file, such as 'session.ipynb'")
     return path
 
 
-def _path(what: str, value: PathLike) -> Path:
+def checked_path(what: str, value: PathLike) -> Path:
+    """Return an absolute path.
+
+    Raises:
+        WrongType, InvalidArgument: it cannot be one.
+    """
     if not isinstance(value, str | os.PathLike):
         raise WrongType(f"{what} must be a path, not {type(value).__name__}")
     text: object = os.fspath(value)

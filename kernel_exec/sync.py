@@ -19,6 +19,7 @@ from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.metrics import Metrics
 from kernel_exec.portal import Portal
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT
+from kernel_exec.recording import CellType
 from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Output, Variable
 from kernel_exec.settings import DEFAULT, Limits, PathLike, Timeout
 from kernel_exec.stream import Stream as AsyncStream
@@ -133,6 +134,7 @@ class Executor:
         lifetime: float | None = None,
         limits: Limits | None = None,
         name: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
     ) -> None:
         self._core = AsyncExecutor(
             kernel,
@@ -142,6 +144,7 @@ class Executor:
             lifetime=lifetime,
             limits=limits,
             name=name,
+            metadata=metadata,
         )
         self._portal = Portal()
         self._abandoned = weakref.finalize(self, _abandon, self._core, self._portal, os.getpid())
@@ -153,31 +156,50 @@ class Executor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        metadata: Mapping[str, Any] | None = None,
         on_output: OnOutput | None = None,
         on_input: OnInput | None = None,
     ) -> ExecutionResult:
         """Run one cell to its end; never raises for what the code did. `on_output` is called in this thread."""
         if on_output is None:
-            return self._portal.call(lambda: self._core.execute(code, timeout=timeout, on_input=on_input))
+            return self._portal.call(
+                lambda: self._core.execute(code, timeout=timeout, metadata=metadata, on_input=on_input)
+            )
         check_callbacks(on_output, on_input)
-        with self.stream(code, timeout=timeout, on_input=on_input) as stream:
+        with self.stream(code, timeout=timeout, metadata=metadata, on_input=on_input) as stream:
             for item in stream:
                 if isinstance(item, ExecutionResult):
                     return item
                 on_output(item)
         raise KernelExecError("the stream of outputs ended without a result")
 
-    def submit(self, code: str, *, timeout: Timeout = DEFAULT, on_input: OnInput | None = None) -> Execution:
+    def submit(
+        self,
+        code: str,
+        *,
+        timeout: Timeout = DEFAULT,
+        metadata: Mapping[str, Any] | None = None,
+        on_input: OnInput | None = None,
+    ) -> Execution:
         """Run a cell in the background; return at once."""
-        execution = self._portal.call(lambda: self._core.submit(code, timeout=timeout, on_input=on_input))
+        execution = self._portal.call(
+            lambda: self._core.submit(code, timeout=timeout, metadata=metadata, on_input=on_input)
+        )
         return Execution(self, execution)
 
-    def stream(self, code: str, *, timeout: Timeout = DEFAULT, on_input: OnInput | None = None) -> Stream:
+    def stream(
+        self,
+        code: str,
+        *,
+        timeout: Timeout = DEFAULT,
+        metadata: Mapping[str, Any] | None = None,
+        on_input: OnInput | None = None,
+    ) -> Stream:
         """Run a cell and iterate over its outputs as they arrive; the last item is the ExecutionResult."""
         made: list[AsyncStream] = []
 
         async def stream() -> AsyncStream:
-            made.append(self._core.stream(code, timeout=timeout, on_input=on_input))
+            made.append(self._core.stream(code, timeout=timeout, metadata=metadata, on_input=on_input))
             return made[0]
 
         try:
@@ -199,12 +221,14 @@ class Executor:
         self,
         text: str,
         *,
-        raw: bool = False,
+        cell_type: CellType = "markdown",
         metadata: Mapping[str, Any] | None = None,
         attachments: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
-        """Write a text into the recording, below the cells so far; without a recording nothing happens."""
-        self._portal.call(lambda: self._core.annotate(text, raw=raw, metadata=metadata, attachments=attachments))
+        """Write a cell that is not run into the recording, below the cells so far; without one nothing happens."""
+        self._portal.call(
+            lambda: self._core.annotate(text, cell_type=cell_type, metadata=metadata, attachments=attachments)
+        )
 
     def variables(self, *, timeout: float | None = ANSWER_TIMEOUT) -> list[Variable]:
         """Return the names that user code has set, in the order of definition, also while a cell runs."""

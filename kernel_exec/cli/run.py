@@ -11,18 +11,11 @@ from typing import Any
 
 from kernel_exec.cli import arguments as status
 from kernel_exec.cli.arguments import RunArguments
-from kernel_exec.cli.cells import (
-    Program,
-    SourceCell,
-    UnreadableInput,
-    looks_like_notebook,
-    read_notebook,
-    read_script,
-    with_parameters,
-)
+from kernel_exec.cli.cells import looks_like_notebook, read_script
 from kernel_exec.cli.show import Place, Show, make_show
-from kernel_exec.errors import InvalidArgument, KernelExecError, RecordingError, UnknownKernel
+from kernel_exec.errors import InvalidArgument, KernelExecError, NotebookError, RecordingError, UnknownKernel
 from kernel_exec.kernels.host import HostKernel
+from kernel_exec.recording.source import Program, SourceCell, read_notebook, with_parameters
 from kernel_exec.results import ExecutionResult
 from kernel_exec.sync import Executor
 
@@ -33,7 +26,7 @@ def run(arguments: RunArguments) -> int:
     """Do what the command line asks for; return the exit status."""
     try:
         program = with_parameters(read(arguments), arguments.parameters)
-    except UnreadableInput as error:
+    except NotebookError as error:
         return refuse(f"{arguments.file}: {error}")
     return Runner(arguments, make_show(as_document=arguments.json)).run(program)
 
@@ -48,11 +41,11 @@ def read(arguments: RunArguments) -> Program:
     """Return what is to be run.
 
     Raises:
-        UnreadableInput: it cannot be, and the message says why.
+        NotebookError: it cannot be, and the message says why.
     """
     program = _program(arguments.file, _text(arguments.file))
     if arguments.parameters and program.language != "python":
-        raise UnreadableInput(f"--param sets variables in Python, and this is {program.language}")
+        raise NotebookError(f"--param sets variables in Python, and this is {program.language}")
     return program
 
 
@@ -102,11 +95,11 @@ class Runner:
         )
 
     def _run_cells(self, executor: Executor, cells: Iterable[SourceCell]) -> None:
-        cells = [cell for cell in cells if cell.kind != "code" or cell.source.strip()]
-        count = sum(cell.kind == "code" for cell in cells)
+        cells = [cell for cell in cells if cell.cell_type != "code" or cell.source.strip()]
+        count = sum(cell.cell_type == "code" for cell in cells)
         number = 0
         for cell in cells:
-            if cell.kind != "code":
+            if cell.cell_type != "code":
                 self._carry(executor, cell)
                 continue
             number += 1
@@ -119,12 +112,12 @@ class Runner:
 
     def _carry(self, executor: Executor, cell: SourceCell) -> None:
         """Write a text of the file into the recording."""
-        raw = cell.kind == "raw"
+        kind = cell.cell_type
         with contextlib.suppress(RecordingError):  # what keeps it from disk is told by the cells, and at the end
             try:
-                executor.annotate(cell.source, raw=raw, metadata=cell.metadata, attachments=cell.attachments)
+                executor.annotate(cell.source, cell_type=kind, metadata=cell.metadata, attachments=cell.attachments)
             except InvalidArgument:  # the file has more in it than the format allows: its text can be carried
-                executor.annotate(cell.source, raw=raw)
+                executor.annotate(cell.source, cell_type=kind)
 
     def _run_cell(self, executor: Executor, place: Place, cell: SourceCell) -> ExecutionResult:
         self._show.begins(place, cell)
@@ -157,9 +150,9 @@ def _text(file: str) -> str:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
         return data.decode("utf-8-sig")
     except OSError as error:
-        raise UnreadableInput(f"it cannot be read: {error.strerror}") from error
+        raise NotebookError(f"it cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise UnreadableInput(
+        raise NotebookError(
             f"it is no text in UTF-8: byte {error.start} is {error.object[error.start]:#04x}"
         ) from error
 
@@ -170,4 +163,4 @@ def _program(file: str, text: str) -> Program:
         return read_notebook(text)
     if suffix == ".py" or file == "-":
         return read_script(text)
-    raise UnreadableInput("what this is cannot be told from its name: .py and .ipynb files can be run, and - for stdin")
+    raise NotebookError("what this is cannot be told from its name: .py and .ipynb files can be run, and - for stdin")

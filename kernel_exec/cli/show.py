@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from kernel_exec.cli.cells import SourceCell
 from kernel_exec.cli.streams import Out, OutputLost
 from kernel_exec.cli.tame import RESET, Tamer, tamed
+from kernel_exec.recording.source import SourceCell
 from kernel_exec.results import ExecutionResult, Output
 
 _MARKS = {"ok": "\x1b[32m✓\x1b[0m", "interrupted": "\x1b[33m■\x1b[0m", "timeout": "\x1b[33m■\x1b[0m"}

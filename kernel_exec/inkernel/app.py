@@ -29,6 +29,7 @@ from traitlets import DottedObjectName, Type  # noqa: E402
 
 from .budget import CUT_TYPE, DisplayBudget, Sizes, cut_reply, sizes_from  # noqa: E402
 from .describe import describing  # noqa: E402
+from .environment import environment  # noqa: E402
 from .guards import Guards, keep_context_in_threads  # noqa: E402
 from .imports import await_matplotlib  # noqa: E402
 from .inspector import Inspector  # noqa: E402
@@ -86,6 +87,7 @@ class Kernel(IPythonKernel):
     spool: Spool
     sizes: Sizes | None = None
     displays: DisplayBudget | None = None
+    _environment: dict[str, Any] | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         self.guards = Guards()
@@ -93,6 +95,13 @@ class Kernel(IPythonKernel):
         self.inspector = Inspector(self)
         self.reserve = Reserve()
         super().__init__(**kwargs)
+
+    @property
+    def kernel_info(self) -> dict[str, Any]:
+        """What the kernel tells of itself."""
+        if self._environment is None:
+            self._environment = environment()
+        return {**super().kernel_info, "kernel_exec": self._environment}
 
     def pre_handler_hook(self) -> None:
         """Prepare to serve a request."""

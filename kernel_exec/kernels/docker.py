@@ -175,6 +175,12 @@ class DockerProvisioner(SupervisedProvisioner):
         self._near = True
         """Whether the engine sees this machine's files."""
 
+    @property
+    def environment(self) -> dict[str, Any]:
+        """The image, by the name that was asked for, and by what changes with its content."""
+        image = {"name": self.settings.image, "id": self._image.id if self._image else ""}
+        return {"kernel": "docker", "image": image}
+
     async def prepare(self) -> None:
         """Find the engine, and the image, which is made where it lacks something.
 

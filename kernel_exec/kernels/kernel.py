@@ -24,6 +24,7 @@ class Kernel:
 
     Attributes:
         connection: the connection info of jupyter_client.
+        environment: what is known of where it runs: its kind, and its image.
         kernelspec: name, display name and language, as a notebook's metadata wants them.
         deadline: the latest time, in the loop's, at which it must answer.
         interrupt_mode: "signal", or "message" for a kernel that wants an interrupt_request.
@@ -42,6 +43,7 @@ class Kernel:
         self._killed_for: str | None = None
         self._unwatch: Callable[[], None] = lambda: None
         self.connection: Mapping[str, Any] = {}
+        self.environment = provisioner.environment
         self.kernelspec = {"name": name, "display_name": spec.display_name, "language": spec.language}
         self.interrupt_mode: str = spec.interrupt_mode
         self._loop = asyncio.get_running_loop()

@@ -41,6 +41,15 @@ def check_limits(kernel: KernelSettings, limits: Limits) -> None:
         host.check_limits(limits)
 
 
+def language_of(kernel: KernelSettings) -> str:
+    """Return the language of such a kernel.
+
+    Raises:
+        UnknownKernel: there is no such kernelspec.
+    """
+    return "python" if isinstance(kernel, DockerKernel) else find_kernel_spec(kernel.kernel_name).language
+
+
 def provisioner_for(kernel: KernelSettings, limits: Limits) -> SupervisedProvisioner:
     """Return what starts such a kernel.
 

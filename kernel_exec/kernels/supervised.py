@@ -65,6 +65,11 @@ class SupervisedProvisioner(KernelProvisionerBase):
         self._reaped = True
 
     @property
+    def environment(self) -> dict[str, Any]:
+        """What is known of where the kernel runs, for the recording; once `prepare` is done."""
+        return {"kernel": "host"}
+
+    @property
     def has_process(self) -> bool:
         """Whether a kernel was launched whose end nobody has waited for."""
         return not self._reaped

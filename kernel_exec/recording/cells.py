@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 from kernel_exec.errors import InvalidArgument
+from kernel_exec.settings import checked_json
+from kernel_exec.wire.messages import depth_beyond
 
 Cell = dict[str, Any]
+CellType = Literal["markdown", "raw", "code"]
 
+_LEVELS = 2
+_LONG_ENVIRONMENT = 100_000
+"""Characters of what a kernel tells of its environment, beyond which it is not kept: it is written with each cell."""
 _JSON_MIME = re.compile(r"application/(.*\+)?json")
 _LINES_MIME = re.compile(r"text/.*|application/javascript|image/svg\+xml", re.DOTALL)
 
@@ -51,14 +58,25 @@ def markdown_cell(
     return _text_cell("markdown", cell_id, text, metadata, attachments)
 
 
-def raw_cell(
-    cell_id: str,
+def unrun_cell(
+    cell_type: CellType,
     text: str,
     metadata: Mapping[str, Any] | None = None,
     attachments: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Cell:
-    """Return a raw cell, whose text is for nbconvert alone."""
-    return _text_cell("raw", cell_id, text, metadata, attachments)
+    """Return a cell that no kernel runs, under an id of its own; one of code has no outputs.
+
+    Raises:
+        InvalidArgument: there is no such type of cell, or attachments are given to code.
+    """
+    if cell_type not in get_args(CellType):
+        raise InvalidArgument(f"cell_type must be one of {', '.join(get_args(CellType))}, not {cell_type!r}")
+    cell_id = uuid.uuid4().hex[:8]
+    if cell_type == "code":
+        if attachments:
+            raise InvalidArgument("nbformat has no attachments for cells of code: write them with a text")
+        return code_cell(cell_id, text, metadata=metadata)
+    return _text_cell(cell_type, cell_id, text, metadata, attachments)
 
 
 def checked_cell(cell: Cell) -> Cell:
@@ -75,6 +93,46 @@ def checked_cell(cell: Cell) -> Cell:
         reason = str(error).partition("\n")[0]
         raise InvalidArgument(f"nbformat allows no such metadata or attachments: {reason}") from None
     return cell
+
+
+def checked_metadata(metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return metadata for a cell that is to be run.
+
+    Raises:
+        InvalidArgument, WrongType: it is no JSON, or nbformat does not allow it.
+    """
+    if not metadata:
+        return {}
+    copy = checked_json("metadata", metadata)
+    checked_cell(code_cell("x", "", metadata=copy))
+    return copy
+
+
+def checked_notebook_metadata(metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return metadata for a notebook.
+
+    Raises:
+        InvalidArgument, WrongType: it is no JSON, or nbformat does not allow it.
+    """
+    if not metadata:
+        return {}
+    copy = checked_json("metadata", metadata)
+    from nbformat import ValidationError, validate  # takes long, and few give any
+
+    try:
+        validate({"cells": [], "metadata": copy, "nbformat": 4, "nbformat_minor": 5})
+    except ValidationError as error:
+        reason = str(error).partition("\n")[0]
+        raise InvalidArgument(f"nbformat allows no such metadata of a notebook: {reason}") from None
+    return copy
+
+
+def environment_of(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a kernel tells of its environment in its kernel_info_reply, which only ours do."""
+    told = info.get("kernel_exec")
+    if not isinstance(told, dict) or depth_beyond(told, _LEVELS) or len(json.dumps(told)) > _LONG_ENVIRONMENT:
+        return {}
+    return dict(told)
 
 
 def language_info(said: Any, language: str) -> dict[str, Any]:

@@ -9,20 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel_exec.cli.cells import (
-    Program,
-    SourceCell,
-    UnreadableInput,
-    looks_like_notebook,
-    parameter_value,
-    read_notebook,
-    read_script,
-    with_parameters,
-)
+from kernel_exec.cli.cells import looks_like_notebook, parameter_value, read_script
+from kernel_exec.errors import NotebookError
+from kernel_exec.recording.source import Program, SourceCell, read_notebook, with_parameters
 
 
 def sources(program: Program) -> list[tuple[str, str]]:
-    return [(cell.kind, cell.source) for cell in program.cells]
+    return [(cell.cell_type, cell.source) for cell in program.cells]
 
 
 def test_a_script_without_markers_is_one_cell() -> None:
@@ -57,8 +50,8 @@ def test_a_marker_names_kind_title_and_tags() -> None:
     text = '# %% Load the data tags=["parameters", "x"]\na = 1\n# %% [md]\n"""\nHello\n"""\n# %% [raw] tags=no\n# r\n'
     code, markdown, raw = read_script(text).cells
     assert (code.title, code.tags) == ("Load the data", ["parameters", "x"])
-    assert (markdown.kind, markdown.source) == ("markdown", "Hello")
-    assert (raw.kind, raw.source, raw.tags) == ("raw", "r", ["no"])
+    assert (markdown.cell_type, markdown.source) == ("markdown", "Hello")
+    assert (raw.cell_type, raw.source, raw.tags) == ("raw", "r", ["no"])
 
 
 def test_windows_line_ends_and_byte_order_marks_are_no_code() -> None:
@@ -105,7 +98,7 @@ def test_an_old_notebook_is_read() -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"cells": 3}', '{"cells": [1], "metadata": {}, "nbformat": 4}'])
 def test_what_is_no_notebook_says_so(text: str) -> None:
-    with pytest.raises(UnreadableInput, match="no notebook"):
+    with pytest.raises(NotebookError, match="no notebook"):
         read_notebook(text)
 
 

@@ -106,7 +106,7 @@ def test_a_kernel_that_ends_at_once_says_why(tmp_path: Path, monkeypatch: pytest
         (lambda ex: ex.annotate("", metadata="x"), WrongType),
         (lambda ex: ex.annotate("", metadata={"x": {1}}), InvalidArgument),
         (lambda ex: ex.annotate("", metadata={"tags": "no list"}), InvalidArgument),
-        (lambda ex: ex.annotate("", raw=True, metadata={"format": 3}), InvalidArgument),
+        (lambda ex: ex.annotate("", cell_type="raw", metadata={"format": 3}), InvalidArgument),
         (lambda ex: ex.annotate("", attachments={"x.png": "data"}), InvalidArgument),
         (lambda ex: ex.annotate("", attachments={"x.png": {"image/png": 3}}), InvalidArgument),
         (lambda ex: ex.stream(3), WrongType),

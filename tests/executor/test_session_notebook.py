@@ -85,7 +85,7 @@ def test_texts_stand_between_the_cells(fresh: Callable[..., Executor]) -> None:
     attachments = {"dot.png": {"image/png": "iVBORw0KGgo="}}
     ex.annotate("# Title\n![](attachment:dot.png)", attachments=attachments, metadata={"tags": ["a"]})
     ex.execute("1")
-    ex.annotate("\\LaTeX", raw=True)
+    ex.annotate("\\LaTeX", cell_type="raw")
     first, second, third = notebook(ex.notebook_path).cells
     assert (first.cell_type, first.source) == ("markdown", "# Title\n![](attachment:dot.png)")
     assert (first.attachments, first.metadata) == (attachments, {"tags": ["a"]})

@@ -89,9 +89,7 @@ class Listener:
         assert len(short) <= 2_000
         assert sum(len(image.data) for image in images) <= self._limits.image_bytes
         assert cell.outputs.size <= held_at_most(self._limits)
-        notebook = written(
-            [Entry(cell, {"kernel_exec": {"status": verdict.status}}, verdict.extra).as_cell()], self.widgets
-        )
+        notebook = written([Entry(cell, {"status": verdict.status}, extra=verdict.extra).as_cell()], self.widgets)
         for path in self._spill.paths.values():
             assert path.parent == self._folder
             path.unlink(missing_ok=True)

@@ -28,7 +28,7 @@ from kernel_exec.settings import PathLike
 if TYPE_CHECKING:
     from kernel_exec.kernels.images.build import Recipe
 
-VERSION = 1
+VERSION = 2
 """Counted up when the same recipe gives another image."""
 PULLING = 600.0
 """Seconds in which a registry that is well sends something."""

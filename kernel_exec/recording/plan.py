@@ -1,0 +1,112 @@
+"""What becomes of each cell when a notebook is run again. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from kernel_exec.errors import InvalidArgument, WrongType
+from kernel_exec.recording.source import Program, SourceCell
+
+Act = Literal["run", "restart", "carry", "leave"]
+Place = int | str
+"""A cell: its index in the notebook, from 0 (or from its end, below 0), or its id."""
+
+SKIP = frozenset({"skip-execution", "nbval-skip"})
+ONCE = "run-once"
+"""Tag of a cell that must not run twice: it sends a letter, or pays for something."""
+FAILS = frozenset({"raises-exception", "nbval-raises-exception"})
+ENDED = frozenset({"timeout", "interrupted"})
+"""How cells end that would not end by themselves: they are ended again, after as long as then."""
+_FAILED = ENDED | {"error", "died"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One cell of a notebook that is run again.
+
+    Attributes:
+        cell: the cell.
+        act: "run" it; "restart" the kernel, as was done then; "carry" its text into the recording; or "leave" it.
+        reason: why it is left.
+        may_fail: whether what follows is run all the same when it fails.
+        seconds: after how many it was ended then; None when it was not.
+    """
+
+    cell: SourceCell
+    act: Act
+    reason: str = ""
+    may_fail: bool = False
+    seconds: float | None = None
+
+
+def steps(
+    program: Program,
+    *,
+    since: Place | None = None,
+    until: Place | None = None,
+    only: Collection[int] | None = None,
+) -> list[Step]:
+    """Return what becomes of each cell.
+
+    Args:
+        program: the notebook.
+        since: the first cell to run; None for the first of all.
+        until: the last cell to run; None for the last of all.
+        only: indexes of the cells to run; None for all.
+
+    Raises:
+        InvalidArgument, WrongType: there is no such cell.
+    """
+    theirs = [cell for cell in program.cells if cell.index is not None]
+    first = 0 if since is None else position(theirs, "since", since)
+    last = len(theirs) - 1 if until is None else position(theirs, "until", until)
+    if first > last and theirs:
+        raise InvalidArgument(f"since names cell {first}, which comes after cell {last}, which until names")
+    wanted = {index for index in range(first, last + 1) if only is None or index in only}
+    return [_step(cell, wanted, first, last) for cell in program.cells]
+
+
+def position(cells: Sequence[SourceCell], what: str, place: Place) -> int:
+    """Return the index of a cell.
+
+    Raises:
+        InvalidArgument, WrongType: there is no such cell.
+    """
+    if isinstance(place, str):
+        found = [index for index, cell in enumerate(cells) if cell.cell_id == place]
+        if len(found) != 1:
+            raise InvalidArgument(f"{what}: {len(found) or 'no'} cells of the notebook have the id {place!r}")
+        return found[0]
+    if isinstance(place, bool) or not isinstance(place, int):
+        raise WrongType(f"{what} must be the index of a cell or its id, not {type(place).__name__}")
+    if not -len(cells) <= place < len(cells):
+        raise InvalidArgument(f"{what} is {place}, and the notebook has {len(cells)} cells, the first of which is 0")
+    return place % len(cells)
+
+
+def _step(cell: SourceCell, wanted: Container[int], first: int, last: int) -> Step:
+    if cell.cell_type != "code":
+        is_restart = cell.facts.get("event") == "restart" and cell.index is not None and first <= cell.index <= last
+        return Step(cell, "restart" if is_restart else "carry")
+    if reason := _left(cell, wanted, first, last):
+        return Step(cell, "leave", reason)
+    then, seconds = cell.facts.get("status"), cell.facts.get("duration")
+    ended = then in ENDED and isinstance(seconds, int | float) and seconds > 0
+    # A session that we recorded went on behind its failures; of what others saved nobody knows how it came about.
+    may_fail = then in _FAILED or not FAILS.isdisjoint(cell.tags)
+    return Step(cell, "run", may_fail=may_fail, seconds=float(seconds or 0) if ended else None)
+
+
+def _left(cell: SourceCell, wanted: Container[int], first: int, last: int) -> str:
+    """Return why a cell is not run; "" when it is."""
+    if tag := next((tag for tag in cell.tags if tag in SKIP), None):
+        return f"tagged {tag}"
+    if ONCE in cell.tags:
+        return f"tagged {ONCE}: it must not run twice"
+    if not cell.source.strip():
+        return "empty"
+    if cell.index is None or cell.index in wanted:
+        return ""
+    return "not needed" if first <= cell.index <= last else "outside the range that is run"

@@ -1,0 +1,1 @@
+"""Recordings, and the notebooks of others, run again and compared."""
