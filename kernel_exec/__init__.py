@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         Image,
         Inspection,
         ReplayedCell,
+        Resumption,
         Variable,
     )
     from kernel_exec.settings import Limits
@@ -93,6 +94,7 @@ __all__ = [
     "RequestFailed",
     "RequestTimeout",
     "ResultNotReady",
+    "Resumption",
     "TransferError",
     "UnknownKernel",
     "UnknownVariable",
@@ -123,6 +125,7 @@ _HOMES = {
     "Progress": "player",
     "Replay": "replays.run",
     "ReplayedCell": "results",
+    "Resumption": "results",
     "Variable": "results",
     "areplay": "replays.run",
     "replay": "replays.run",

@@ -9,7 +9,7 @@ import asyncio
 import os
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +23,9 @@ from kernel_exec.home import Home
 from kernel_exec.keepsakes import checked_key, checked_name, keep
 from kernel_exec.kernels.kinds import KernelSettings, check_limits, checked_kernel
 from kernel_exec.metrics import Counters, Metrics
+from kernel_exec.player import OnProgress
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT, Questions
+from kernel_exec.rebuild import CELL_TIMEOUT, Hands, checked_needs, origin_of, rebuild
 from kernel_exec.recording import (
     CellType,
     checked_cell,
@@ -34,8 +36,9 @@ from kernel_exec.recording import (
     markdown_cell,
     unrun_cell,
 )
+from kernel_exec.recording.source import Program
 from kernel_exec.report import Reporter, result_of
-from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Variable
+from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Resumption, Variable
 from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe, with_facts
 from kernel_exec.session import Ending, Session
 from kernel_exec.settings import (
@@ -128,6 +131,8 @@ class AsyncExecutor:
         self._given = checked_notebook_metadata(metadata)
         self._metadata: dict[str, Any] = {}
         self._opened = False
+        self._resumes = False
+        self._resumed: Resumption | None = None
         self._closing: asyncio.Task[None] | None = None
         self._closed_because = ""
         self._last: float | None = None
@@ -136,6 +141,60 @@ class AsyncExecutor:
         self._running: Execution | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._puts: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def resume(
+        cls,
+        notebook: PathLike,
+        *,
+        kernel: KernelSettings | None = None,
+        workdir: PathLike | None = None,
+        timeout: float | None = 60.0,
+        lifetime: float | None = None,
+        limits: Limits | None = None,
+        needed_for: Collection[str] | None = None,
+        cell_timeout: float | None = CELL_TIMEOUT,
+        on_progress: OnProgress | None = None,
+    ) -> Self:
+        """Rebuild the state of a recorded session by running its cells again, and go on in the same notebook.
+
+        The notebook stays as it is, byte by byte, until a new cell has run; new cells follow those that are there.
+        `resumed` says which cells ran again, failed, were left out, or gave other results than then. What is run is
+        what `replay` would run, and behind a cell that fails it goes on.
+
+        Args:
+            notebook: the recording, or any notebook.
+            kernel: where to run; None for a kernel as the notebook names it: a container of its image, or its
+                kernelspec.
+            workdir: the working directory; None for where it was recorded if that is still there, or else the
+                notebook's directory.
+            timeout: as for the executor, for the cells to come.
+            lifetime: as for the executor.
+            limits: as for the executor.
+            needed_for: names of variables; only the cells run that these depend on, which is found from the names that
+                cells read and write, and checked by running: when that was not enough, all of them run. None for all.
+            cell_timeout: seconds that each of the cells may run again; None for no bound.
+            on_progress: called with a `Progress` when a cell begins, and when one is done with.
+
+        Raises:
+            NotebookError: it is no notebook, or in another language than the kernel.
+            RecordingError: it is being recorded by somebody else, or too large to go on in.
+            UnknownKernel, KernelStartError: no kernel can be started.
+            InvalidArgument, WrongType: an argument cannot work.
+        """
+        needs, seconds = checked_needs(needed_for), checked_seconds("cell_timeout", cell_timeout)
+        origin = origin_of(notebook, kernel, workdir)
+        executor = cls(
+            origin.kernel,
+            workdir=origin.workdir,
+            notebook=origin.path,
+            timeout=timeout,
+            lifetime=lifetime,
+            limits=limits,
+            name=origin.name,
+        )
+        await executor._resume(origin.program, needs, seconds, on_progress)
+        return executor
 
     # Running code
 
@@ -473,6 +532,11 @@ class AsyncExecutor:
         return self._home.workdir
 
     @property
+    def resumed(self) -> Resumption | None:
+        """How the state was rebuilt from the recording; None when the session began with an empty one."""
+        return self._resumed
+
+    @property
     def artifacts(self) -> list[Artifact]:
         """The files of the work directory that cells have made or changed, as the last of them left them, by path."""
         return self._reporter.artifacts
@@ -618,7 +682,8 @@ class AsyncExecutor:
                 return
             loop = asyncio.get_running_loop()
             session = await self._live()
-            await self._scribe.open(self._describe(session))
+            record = self._scribe.resume if self._resumes else self._scribe.open
+            await record(self._describe(session))
             await self._reporter.start()  # after it: an earlier recording that gets another name is no cell's
             self._opened = True
             if self._settings.lifetime is not None:
@@ -666,12 +731,39 @@ class AsyncExecutor:
         if not setting.cancelled():
             setting.exception()  # whoever has waited was told
 
-    async def _restart(self) -> ExecutionResult:
+    async def _resume(
+        self, program: Program, needs: Collection[str] | None, timeout: float | None, on_progress: OnProgress | None
+    ) -> None:
+        self._resumes = True
+        self._home.number_after(len(program.cells))
+
+        async def run(code: str, timeout: float | None) -> ExecutionResult:
+            return await self._submit(code, timeout, recorded=False).result()
+
+        async def names() -> Collection[str]:
+            return [variable.name for variable in await self.variables()]
+
+        try:
+            await self.start()
+            hands = Hands(run, self._fresh, names)
+            self._resumed = await rebuild(hands, program, needs, timeout, on_progress)
+        except BaseException:
+            await self.close()
+            raise
+        facts = {"kernel_exec": {"event": "resume", "cells": len(self._resumed.replayed)}}
+        await self._scribe.keep(unrun_cell("markdown", f"**Resumed: {self._resumed}.**", facts))
+
+    async def _fresh(self) -> bool:
+        """Take a fresh kernel; return whether there was one before."""
         already_lost = self._kernels.session is None
         session = await self._live()
         if not already_lost:
             self._kernels.replace(session)
-            session = await self._live()
+        return not already_lost
+
+    async def _restart(self) -> ExecutionResult:
+        already_lost = not await self._fresh()
+        session = await self._live()
         await self._scribe.set_metadata(self._describe(session))
         text = "Kernel restarted: all variables are lost."
         facts = {"kernel_exec": {"event": "restart", "state_preserved": already_lost}}

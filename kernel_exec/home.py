@@ -70,6 +70,10 @@ class Home:
         """Return what keeps the output of the next cell that is cut."""
         return Spill(self.pictures, f"cell-{self.next_number()}", self._file_limit)
 
+    def number_after(self, number: int) -> None:
+        """Have the numbers of the cells begin behind this one: the recording has cells already."""
+        self._number = number
+
     def next_number(self) -> int:
         """Return the number of the next cell of the session: execution counts start again with a fresh kernel."""
         self._number += 1

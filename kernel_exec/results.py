@@ -227,6 +227,7 @@ class ReplayedCell:
         status: that of its result; "skipped" when it did not run.
         result: what it produced; None when it did not run.
         reason: why it did not run.
+        differences: how its outputs differ from those of the notebook, a sentence each; where that was looked at.
         expected: whether a failure was expected of it: by its tags, or as it failed when it was recorded.
     """
 
@@ -236,8 +237,54 @@ class ReplayedCell:
     result: ExecutionResult | None = None
     reason: str = ""
     expected: bool = False
+    differences: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
         """Whether nothing went wrong that was not expected."""
         return self.status in ("ok", "skipped") or self.expected
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """How the state of a session was rebuilt from its recording.
+
+    Attributes:
+        cells: what became of each cell of code, in the order of the notebook.
+        notes: what else is to be known, a sentence each.
+    """
+
+    cells: tuple[ReplayedCell, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether each cell that ran ended as it did then, with the same outputs."""
+        return not (self.failed or self.changed)
+
+    @property
+    def replayed(self) -> list[ReplayedCell]:
+        """The cells that ran."""
+        return [cell for cell in self.cells if cell.result is not None]
+
+    @property
+    def failed(self) -> list[ReplayedCell]:
+        """The cells that failed, and had not when they were recorded."""
+        return [cell for cell in self.cells if not cell.ok]
+
+    @property
+    def skipped(self) -> list[ReplayedCell]:
+        """The cells that did not run; each says why."""
+        return [cell for cell in self.cells if cell.result is None]
+
+    @property
+    def changed(self) -> list[ReplayedCell]:
+        """The cells that gave other results than then; each says which."""
+        return [cell for cell in self.cells if cell.differences]
+
+    def __str__(self) -> str:
+        said = [f"{len(self.replayed)} cells were run again"]
+        for what, cells in (("failed", self.failed), ("differ", self.changed), ("did not run", self.skipped)):
+            if cells:
+                said.append(f"{len(cells)} {what}")
+        return "; ".join((", ".join(said), *self.notes))

@@ -95,6 +95,20 @@ class Scribe:
         if self._recorder is not None:
             await self._worker.run(self._recorder.open, metadata)
 
+    async def resume(self, metadata: dict[str, Any]) -> None:
+        """Go on in the notebook that is there, once there is a cell to write.
+
+        Raises:
+            RecordingError: that cannot be done.
+        """
+        if self._recorder is not None:
+            await self._worker.run(self._recorder.resume, metadata)
+
+    async def keep(self, cell: dict[str, Any]) -> None:
+        """Have a cell that no kernel ran written before the next one."""
+        if self._recorder is not None:
+            await self._worker.run(self._recorder.keep, cell)
+
     async def set_metadata(self, metadata: dict[str, Any]) -> None:
         """Change the notebook's metadata."""
         if self._recorder is not None:

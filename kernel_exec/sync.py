@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -17,10 +17,12 @@ from kernel_exec.execution import OnInput, OnOutput
 from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.metrics import Metrics
+from kernel_exec.player import OnProgress
 from kernel_exec.portal import Portal
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT
+from kernel_exec.rebuild import CELL_TIMEOUT
 from kernel_exec.recording import CellType
-from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Output, Variable
+from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Output, Resumption, Variable
 from kernel_exec.settings import DEFAULT, Limits, PathLike, Timeout
 from kernel_exec.stream import Stream as AsyncStream
 
@@ -136,7 +138,7 @@ class Executor:
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        self._core = AsyncExecutor(
+        core = AsyncExecutor(
             kernel,
             workdir=workdir,
             notebook=notebook,
@@ -146,10 +148,50 @@ class Executor:
             name=name,
             metadata=metadata,
         )
-        self._portal = Portal()
+        self._begin(core, Portal())
+
+    def _begin(self, core: AsyncExecutor, portal: Portal) -> None:
+        self._core, self._portal = core, portal
         self._abandoned = weakref.finalize(self, _abandon, self._core, self._portal, os.getpid())
         self._abandoned.atexit = False
         _left_open.add(self)
+
+    @classmethod
+    def resume(
+        cls,
+        notebook: PathLike,
+        *,
+        kernel: KernelSettings | None = None,
+        workdir: PathLike | None = None,
+        timeout: float | None = 60.0,
+        lifetime: float | None = None,
+        limits: Limits | None = None,
+        needed_for: Collection[str] | None = None,
+        cell_timeout: float | None = CELL_TIMEOUT,
+        on_progress: OnProgress | None = None,
+    ) -> Self:
+        """Rebuild the state of a recorded session by running its cells again, and go on in the same notebook."""
+        portal = Portal()
+        try:
+            core = portal.call(
+                lambda: AsyncExecutor.resume(
+                    notebook,
+                    kernel=kernel,
+                    workdir=workdir,
+                    timeout=timeout,
+                    lifetime=lifetime,
+                    limits=limits,
+                    needed_for=needed_for,
+                    cell_timeout=cell_timeout,
+                    on_progress=on_progress,
+                )
+            )
+        except BaseException:
+            portal.stop()
+            raise
+        executor = cls.__new__(cls)
+        executor._begin(core, portal)
+        return executor
 
     def execute(
         self,
@@ -296,6 +338,11 @@ class Executor:
     def workdir(self) -> Path:
         """The kernel's working directory."""
         return self._core.workdir
+
+    @property
+    def resumed(self) -> Resumption | None:
+        """How the state was rebuilt from the recording; None when the session began with an empty one."""
+        return self._core.resumed
 
     @property
     def artifacts(self) -> list[Artifact]:

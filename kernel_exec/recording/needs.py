@@ -14,6 +14,100 @@ from dataclasses import dataclass, field
 
 _NAME = re.compile(r"[^\W\d]\w*")
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_LOOKING = frozenset(
+    [
+        "abs",
+        "all",
+        "any",
+        "bool",
+        "bytes",
+        "callable",
+        "complex",
+        "dict",
+        "dir",
+        "display",
+        "divmod",
+        "enumerate",
+        "float",
+        "format",
+        "frozenset",
+        "hash",
+        "id",
+        "int",
+        "isinstance",
+        "issubclass",
+        "len",
+        "list",
+        "max",
+        "min",
+        "ord",
+        "pow",
+        "print",
+        "range",
+        "repr",
+        "reversed",
+        "round",
+        "set",
+        "sorted",
+        "str",
+        "sum",
+        "tuple",
+        "type",
+        "vars",
+        "zip",
+    ]
+)
+_LOOKING_METHODS = frozenset(
+    [
+        "astype",
+        "copy",
+        "corr",
+        "count",
+        "describe",
+        "endswith",
+        "format",
+        "groupby",
+        "head",
+        "info",
+        "isna",
+        "isnull",
+        "items",
+        "join",
+        "keys",
+        "lower",
+        "max",
+        "mean",
+        "median",
+        "memory_usage",
+        "merge",
+        "min",
+        "notna",
+        "nunique",
+        "quantile",
+        "replace",
+        "round",
+        "sample",
+        "split",
+        "startswith",
+        "std",
+        "strip",
+        "sum",
+        "tail",
+        "to_csv",
+        "to_dict",
+        "to_list",
+        "to_numpy",
+        "to_string",
+        "tolist",
+        "unique",
+        "upper",
+        "value_counts",
+        "values",
+        "var",
+    ]
+)
+"""Of texts, dictionaries, arrays and data frames. An object of another class may do anything under these names: that is
+for the run to find out."""
 _MAGIC = re.compile(r"^\s*(?:[%!?]|.*\?\s*$)|=\s*[%!]", re.MULTILINE)
 
 
@@ -155,12 +249,19 @@ def _changed(node: ast.AST) -> Iterator[str]:
     for child in ast.walk(node):
         if isinstance(child, ast.Attribute | ast.Subscript) and not isinstance(child.ctx, ast.Load):
             yield from _roots(child)
-        elif isinstance(child, ast.Call):
+        elif isinstance(child, ast.Call) and not _only_looks(child):
             yield from _roots(child.func)  # a method changes its object, and a function what it calls global
             for argument in (*child.args, *(keyword.value for keyword in child.keywords)):
                 yield from _roots(argument)
         elif isinstance(child, ast.AugAssign) and isinstance(child.target, ast.Name):
             yield child.target.id
+
+
+def _only_looks(call: ast.Call) -> bool:
+    """Whether a call is known to leave all that it is given as it is."""
+    if isinstance(call.func, ast.Name):
+        return call.func.id in _LOOKING
+    return isinstance(call.func, ast.Attribute) and call.func.attr in _LOOKING_METHODS
 
 
 def _roots(node: ast.AST) -> Iterator[str]:

@@ -40,6 +40,10 @@ class Step:
     may_fail: bool = False
     seconds: float | None = None
 
+    def timeout(self, timeout: float | None) -> float | None:
+        """Return the seconds that it may run, of those that each cell may."""
+        return min((bound for bound in (timeout, self.seconds) if bound is not None), default=None)
+
 
 def steps(
     program: Program,

@@ -53,6 +53,7 @@ class Recorder:
         self._recent: dict[str, Cell] = {}  # what the spare copy lacks
         self._additions: dict[str, dict[str, Any]] = {}  # to metadata of cells, by others
         self._foreign_metadata: dict[str, Any] = {}
+        self._dormant = False  # nothing is to be written before there is a cell
 
     def open(self, metadata: Mapping[str, Any]) -> None:
         """Begin the notebook.
@@ -80,6 +81,36 @@ class Recorder:
             self._release()
             raise RecordingError(f"The recording {self.path} cannot be written: {_reason(error)}") from error
 
+    def resume(self, metadata: Mapping[str, Any]) -> None:
+        """Go on in the notebook that is there, which stays as it is until there is a cell to write.
+
+        Args:
+            metadata: of the notebook from then on.
+
+        Raises:
+            RecordingError: it is being recorded by somebody else, or cannot be taken in.
+        """
+        self._metadata, self._dormant = metadata, True
+        try:
+            target = followed(self.path, self._untrusted)
+            folder = Folder(target.parent, self._untrusted)
+            folder.check()
+            self._lock = _locked(folder, target.name)
+            self._store = Store(folder, target.name, self._system)
+            found = [read_notebook(data, ()) for data in self._store.foreign()]
+            if not found or found[0] is None:
+                raise OSError(errno.EINVAL, "it is no notebook of format 4, or too large to go on in", target.name)
+            self._recent = {cell["id"]: cell for cell in merge((), found[0]["cells"]).cells}
+            self._foreign_metadata = added(metadata, found[0]["metadata"], NOTEBOOK_KEYS)
+            self._on_hidden(target.with_name(self._store.hidden))
+        except OSError as error:
+            self._release()
+            raise RecordingError(f"The recording {self.path} cannot be gone on with: {_reason(error)}") from error
+
+    def keep(self, cell: Cell) -> None:
+        """Have a cell written before the next one."""
+        self._pending[cell["id"]] = cell
+
     def set_metadata(self, metadata: Mapping[str, Any]) -> None:
         """Change the notebook's metadata.
 
@@ -96,6 +127,7 @@ class Recorder:
             RecordingError: it could not be written; it is kept, and the next write tries again.
         """
         self._pending[cell["id"]] = cell
+        self._dormant = False
         self._flush()
 
     def close(self) -> None:
@@ -129,6 +161,8 @@ class Recorder:
     def _flush(self, *, last: bool = False) -> None:
         if self._store is None:
             raise RecordingError(f"The recording {self.path} is closed; record into a new one.")
+        if self._dormant:
+            return
         try:
             for _ in range(_ATTEMPTS):
                 if self._merge_foreign(self._store, last=last) and self._write_pending(self._store):

@@ -7,21 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kernel_exec.errors import InvalidArgument, NotebookError, RecordingError
+from kernel_exec.errors import InvalidArgument, RecordingError
 from kernel_exec.executor import AsyncExecutor
-from kernel_exec.kernels.docker import DockerKernel
-from kernel_exec.kernels.host import HostKernel
-from kernel_exec.kernels.kinds import KernelSettings, checked_kernel, language_of
+from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.player import OnProgress, play
 from kernel_exec.portal import Portal
+from kernel_exec.rebuild import CELL_TIMEOUT, origin_of
 from kernel_exec.recording import checked_notebook_metadata
 from kernel_exec.recording.plan import Place, Step, steps
-from kernel_exec.recording.source import Program, SourceCell, read_file, with_parameters
+from kernel_exec.recording.source import Program, SourceCell, with_parameters
 from kernel_exec.results import ExecutionResult, ReplayedCell
 from kernel_exec.settings import Limits, PathLike, checked_path, checked_seconds
 
-CELL_TIMEOUT = 600.0
-"""Seconds that a cell may run, unless the caller says otherwise: notebooks train models, and none may hang for ever."""
 _OURS = ("kernelspec", "language_info", "kernel_exec", "widgets", "papermill", "execution", "trusted")
 """Metadata that tells of the run before, or that the new recording has of its own."""
 
@@ -114,27 +111,25 @@ async def areplay(
         RecordingError: the new recording cannot be written.
         InvalidArgument, WrongType: an argument cannot work.
     """
-    origin = checked_path("notebook", notebook)
     seconds = checked_seconds("timeout", timeout)
-    program = read_file(origin)
+    origin = origin_of(notebook, kernel, workdir)
+    path, program = origin.path, origin.program
     plan = steps(with_parameters(program, dict(parameters or {})), since=since, until=until)
-    recording = origin.with_name(f"{origin.stem}.replay.ipynb") if output is None else checked_path("output", output)
-    if recording.exists() and recording.samefile(origin):
+    recording = path.with_name(f"{path.stem}.replay.ipynb") if output is None else checked_path("output", output)
+    if recording.exists() and recording.samefile(path):
         raise InvalidArgument(f"output {str(recording)!r} is the notebook itself, which stays as it is: name another")
-    settings = kernel_for(program) if kernel is None else checked_kernel(kernel)
-    _check_language(program, settings)
     executor = AsyncExecutor(
-        settings,
-        workdir=workdir_of(origin, program) if workdir is None else workdir,
+        origin.kernel,
+        workdir=origin.workdir,
         notebook=recording,
         timeout=seconds,
         limits=limits,
-        metadata=_metadata(origin, program),
+        metadata=_metadata(path, program),
     )
     async with executor:
         stage = _Recorded(executor, seconds)
         cells = await play(plan, stage, allow_errors=allow_errors, on_progress=on_progress)
-    return Replay(origin, recording, cells, (*program.notes, *stage.notes))
+    return Replay(path, recording, cells, (*program.notes, *stage.notes))
 
 
 def replay(
@@ -177,31 +172,6 @@ def replay(
         portal.stop()
 
 
-def kernel_for(program: Program) -> KernelSettings:
-    """Return the kind of kernel that a notebook was recorded with: what ran in a container runs in one again.
-
-    Raises:
-        InvalidArgument, WrongType: what it says of that cannot be.
-    """
-    told = program.facts.get("environment")
-    environment = told if isinstance(told, Mapping) else {}
-    if environment.get("kernel") == "docker":
-        image = environment.get("image")
-        name = image.get("name") if isinstance(image, Mapping) else None
-        return DockerKernel(image=name) if isinstance(name, str) and name else DockerKernel()
-    return HostKernel(kernel_name=program.kernel_name) if program.kernel_name else HostKernel()
-
-
-def workdir_of(origin: Path, program: Program) -> Path:
-    """Return where a notebook was recorded, when that is still there; else its directory."""
-    told = program.facts.get("workdir")
-    if isinstance(told, str) and told and "\0" not in told:
-        recorded = origin.parent / told
-        if recorded.is_dir():
-            return recorded
-    return origin.parent
-
-
 class _Recorded:
     """Runs the cells in an executor, whose recording names where each comes from."""
 
@@ -212,9 +182,7 @@ class _Recorded:
 
     async def run(self, step: Step) -> ExecutionResult:
         """Run a cell of code."""
-        bounds = [seconds for seconds in (self._timeout, step.seconds) if seconds is not None]
-        timeout = min(bounds, default=None)
-        source = step.cell.source
+        source, timeout = step.cell.source, step.timeout(self._timeout)
         try:
             return await self._executor.execute(source, timeout=timeout, metadata=_cell_metadata(step.cell))
         except InvalidArgument:  # the notebook has more in it than the format allows
@@ -273,9 +241,3 @@ def _metadata(origin: Path, program: Program) -> Mapping[str, Any]:
         return checked_notebook_metadata({**given, **facts})
     except InvalidArgument:
         return facts
-
-
-def _check_language(program: Program, kernel: KernelSettings) -> None:
-    runs = language_of(kernel)
-    if program.language.lower() != runs.lower():
-        raise NotebookError(f"the notebook is in {program.language}, and the kernel runs {runs}: name another kernel")

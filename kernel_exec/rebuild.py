@@ -1,0 +1,185 @@
+"""The state of a recorded session, made anew by running its cells again; nothing of that is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kernel_exec.errors import InvalidArgument, NotebookError, WrongType
+from kernel_exec.kernels.docker import DockerKernel
+from kernel_exec.kernels.host import HostKernel
+from kernel_exec.kernels.kinds import KernelSettings, checked_kernel, language_of
+from kernel_exec.player import OnProgress, play
+from kernel_exec.recording.needs import needed
+from kernel_exec.recording.plan import Step, steps
+from kernel_exec.recording.source import Program, read_file
+from kernel_exec.results import ExecutionResult, ReplayedCell, Resumption
+from kernel_exec.settings import PathLike, checked_path
+
+CELL_TIMEOUT = 600.0
+"""Seconds that a cell may run again, unless the caller says otherwise: notebooks train models, and none may hang."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A notebook that is to be run again.
+
+    Attributes:
+        path: the notebook.
+        program: what it holds.
+        kernel: the kind of kernel for it.
+        workdir: where its code runs.
+    """
+
+    path: Path
+    program: Program
+    kernel: KernelSettings
+    workdir: Path
+
+    @property
+    def name(self) -> str | None:
+        """The name for people that the session had."""
+        name = self.program.facts.get("name")
+        return name if isinstance(name, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """What an executor lets its rebuilding do.
+
+    Attributes:
+        run: run a cell within some seconds, and record nothing.
+        restart: take a fresh kernel, and record nothing.
+        names: return the names of the variables that there are.
+    """
+
+    run: Callable[[str, float | None], Awaitable[ExecutionResult]]
+    restart: Callable[[], Awaitable[object]]
+    names: Callable[[], Awaitable[Collection[str]]]
+
+
+def origin_of(notebook: PathLike, kernel: KernelSettings | None, workdir: PathLike | None) -> Origin:
+    """Return a notebook, with the kernel and the directory for it.
+
+    Args:
+        notebook: the notebook.
+        kernel: where to run it; None for a kernel as it names it.
+        workdir: where the code runs; None for where it was recorded if that is still there, or else its directory.
+
+    Raises:
+        NotebookError: it is no notebook, or in another language than the kernel.
+        UnknownKernel: its kernel is not installed.
+        InvalidArgument, WrongType: an argument cannot work.
+    """
+    path = checked_path("notebook", notebook)
+    program = read_file(path)
+    settings = _kernel_of(program) if kernel is None else checked_kernel(kernel)
+    runs = language_of(settings)
+    if program.language.lower() != runs.lower():
+        raise NotebookError(f"{str(path)!r} is in {program.language}, and the kernel runs {runs}: name another kernel")
+    directory = _workdir_of(path, program) if workdir is None else checked_path("workdir", workdir)
+    return Origin(path, program, settings, directory)
+
+
+async def rebuild(
+    hands: Hands,
+    program: Program,
+    needed_for: Collection[str] | None,
+    timeout: float | None,
+    on_progress: OnProgress | None,
+) -> Resumption:
+    """Run the cells of a session again; return what became of each.
+
+    Args:
+        hands: what can be done.
+        program: the notebook of the session.
+        needed_for: variables; only the cells are run that these depend on. None for all cells. When that shows not to
+            be enough, all are run after all.
+        timeout: seconds that each cell may run.
+        on_progress: called as it goes.
+    """
+    stage = _Unrecorded(hands, timeout)
+    if needed_for is None:
+        return Resumption(tuple(await play(steps(program), stage, allow_errors=True, on_progress=on_progress)))
+    plan = steps(program, only=_needed(program, needed_for))
+    cells = await play(plan, stage, allow_errors=True, on_progress=on_progress)
+    trouble = await _trouble(hands, cells, needed_for)
+    if not trouble:
+        return Resumption(tuple(cells))
+    await hands.restart()
+    cells = await play(steps(program), stage, allow_errors=True, on_progress=on_progress)
+    return Resumption(tuple(cells), (f"all cells were run: {trouble} when only those that seemed needed were",))
+
+
+def checked_needs(needed_for: Collection[str] | None) -> Collection[str] | None:
+    """Return names of variables, None for all cells.
+
+    Raises:
+        InvalidArgument, WrongType: they are none.
+    """
+    if needed_for is None:
+        return None
+    if isinstance(needed_for, str) or not all(isinstance(name, str) for name in needed_for):
+        raise WrongType("needed_for must be a list of names of variables")
+    for name in needed_for:
+        if not name.isidentifier():
+            raise InvalidArgument(f"needed_for must name variables, and {name!r} can be none")
+    return frozenset(needed_for)
+
+
+def _needed(program: Program, names: Collection[str]) -> set[int]:
+    ran = [step.cell for step in steps(program) if step.act == "run"]
+    found = needed([cell.source for cell in ran], names)
+    return {cell.index for number, cell in enumerate(ran) if number in found and cell.index is not None}
+
+
+async def _trouble(hands: Hands, cells: Collection[ReplayedCell], names: Collection[str]) -> str:
+    """Return what shows that more cells are needed; "" for nothing."""
+    for cell in cells:
+        if not cell.ok:
+            return f"cell {cell.index} failed ({cell.result and cell.result.error})"
+        if cell.differences:
+            return f"cell {cell.index} gave another result ({cell.differences[0]})"
+    missing = sorted(set(names) - set(await hands.names()))
+    return f"there was no variable {', '.join(missing)}" if missing else ""
+
+
+class _Unrecorded:
+    def __init__(self, hands: Hands, timeout: float | None) -> None:
+        self._hands = hands
+        self._timeout = timeout
+
+    async def run(self, step: Step) -> ExecutionResult:
+        return await self._hands.run(step.cell.source, step.timeout(self._timeout))
+
+    async def restart(self, step: Step) -> None:
+        await self._hands.restart()
+
+    async def carry(self, step: Step) -> None:
+        """It is in the recording already."""
+
+    async def leave(self, step: Step, reason: str) -> None:
+        """It is in the recording already."""
+
+
+def _kernel_of(program: Program) -> KernelSettings:
+    """Return the kind of kernel that a notebook was recorded with: what ran in a container runs in one again."""
+    told = program.facts.get("environment")
+    environment = told if isinstance(told, Mapping) else {}
+    if environment.get("kernel") == "docker":
+        image: Any = environment.get("image")
+        name = image.get("name") if isinstance(image, Mapping) else None
+        return DockerKernel(image=name) if isinstance(name, str) and name else DockerKernel()
+    return HostKernel(kernel_name=program.kernel_name) if program.kernel_name else HostKernel()
+
+
+def _workdir_of(path: Path, program: Program) -> Path:
+    """Return where a notebook was recorded, when that is still there; else its directory."""
+    told = program.facts.get("workdir")
+    if isinstance(told, str) and told and "\0" not in told:
+        recorded = path.parent / told
+        if recorded.is_dir():
+            return recorded
+    return path.parent
