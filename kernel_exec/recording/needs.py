@@ -14,98 +14,15 @@ from dataclasses import dataclass, field
 
 _NAME = re.compile(r"[^\W\d]\w*")
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-_LOOKING = frozenset(
-    [
-        "abs",
-        "all",
-        "any",
-        "bool",
-        "bytes",
-        "callable",
-        "complex",
-        "dict",
-        "dir",
-        "display",
-        "divmod",
-        "enumerate",
-        "float",
-        "format",
-        "frozenset",
-        "hash",
-        "id",
-        "int",
-        "isinstance",
-        "issubclass",
-        "len",
-        "list",
-        "max",
-        "min",
-        "ord",
-        "pow",
-        "print",
-        "range",
-        "repr",
-        "reversed",
-        "round",
-        "set",
-        "sorted",
-        "str",
-        "sum",
-        "tuple",
-        "type",
-        "vars",
-        "zip",
-    ]
-)
-_LOOKING_METHODS = frozenset(
-    [
-        "astype",
-        "copy",
-        "corr",
-        "count",
-        "describe",
-        "endswith",
-        "format",
-        "groupby",
-        "head",
-        "info",
-        "isna",
-        "isnull",
-        "items",
-        "join",
-        "keys",
-        "lower",
-        "max",
-        "mean",
-        "median",
-        "memory_usage",
-        "merge",
-        "min",
-        "notna",
-        "nunique",
-        "quantile",
-        "replace",
-        "round",
-        "sample",
-        "split",
-        "startswith",
-        "std",
-        "strip",
-        "sum",
-        "tail",
-        "to_csv",
-        "to_dict",
-        "to_list",
-        "to_numpy",
-        "to_string",
-        "tolist",
-        "unique",
-        "upper",
-        "value_counts",
-        "values",
-        "var",
-    ]
-)
+_LOOKING = """
+abs all any bool bytes callable complex dict dir display divmod enumerate float format frozenset hash id int isinstance
+issubclass len list max min ord pow print range repr reversed round set sorted str sum tuple type vars zip
+"""
+_LOOKING_METHODS = """
+astype copy corr count describe endswith format groupby head info isna isnull items join keys lower max mean median
+memory_usage merge min notna nunique quantile replace round sample split startswith std strip sum tail to_csv to_dict
+to_list to_numpy to_string tolist unique upper value_counts values var
+"""
 """Of texts, dictionaries, arrays and data frames. An object of another class may do anything under these names: that is
 for the run to find out."""
 _MAGIC = re.compile(r"^\s*(?:[%!?]|.*\?\s*$)|=\s*[%!]", re.MULTILINE)
@@ -260,8 +177,8 @@ def _changed(node: ast.AST) -> Iterator[str]:
 def _only_looks(call: ast.Call) -> bool:
     """Whether a call is known to leave all that it is given as it is."""
     if isinstance(call.func, ast.Name):
-        return call.func.id in _LOOKING
-    return isinstance(call.func, ast.Attribute) and call.func.attr in _LOOKING_METHODS
+        return call.func.id in _LOOKING.split()
+    return isinstance(call.func, ast.Attribute) and call.func.attr in _LOOKING_METHODS.split()
 
 
 def _roots(node: ast.AST) -> Iterator[str]:

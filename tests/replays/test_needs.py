@@ -40,6 +40,11 @@ CASES = {
     "a magic": (["%matplotlib inline", "b = 1", "a = 1"], "a", {0, 2}),
     "a magic that assigns": (["b = 1", "a = !ls", "z = 1"], "a", {1}),
     "broken code": (["a = 1", "a = = 2", "z = 1"], "a", {0, 1}),
+    "looked at": (["a = [1]", "print(a, len(a))", "a.append(2)", "str(a)"], "a", {0, 2}),
+    "a frame that is looked at": (
+        ["import pandas as pd", "a = pd.DataFrame()", "a.head()", "a['x'] = 1", "a.describe()"],
+        *("a", {0, 1, 3}),
+    ),
     "nothing": (["a = 1"], "other", set()),
     "deleted and set": (["a = 1", "del a", "a = 2", "z = 1"], "a", {2}),
 }
@@ -53,7 +58,7 @@ def test_what_a_variable_depends_on(sources: list[str], name: str, expected: set
 
 
 @pytest.mark.parametrize(
-    "name", ["a chain", "set again", "an import", "a function's names", "a loop", "a comprehension"]
+    "name", ["a chain", "set again", "an import", "a loop", "looked at", "a frame that is looked at"]
 )
 def test_and_nothing_else(name: str) -> None:
     sources, wanted, expected = CASES[name]

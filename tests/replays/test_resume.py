@@ -23,7 +23,7 @@ def session(tmp_path: Path) -> Path:
         ex.execute("import time; other = time.time()")
         ex.execute("x.append(2)")
         ex.execute("1/0")
-        ex.execute("import matplotlib.pyplot as plt; plt.plot(x); plt.show()")
+        ex.execute("import matplotlib.pyplot as plt; plt.plot([1]); plt.show()")
     return tmp_path / "session.ipynb"
 
 
