@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 
 from kernel_exec.cli.arguments import (
-    INTERRUPTED,
     Arguments,
     ConsoleArguments,
     DoctorArguments,
@@ -14,7 +14,19 @@ from kernel_exec.cli.arguments import (
     RunArguments,
     parse,
 )
+from kernel_exec.cli.notebook_arguments import ReplayArguments, ResumeArguments
 from kernel_exec.cli.streams import OutputLost, lose_streams, mend_streams
+from kernel_exec.cli.values import INTERRUPTED
+
+_COMMANDS: Mapping[type, tuple[str, str]] = {
+    ConsoleArguments: ("console", "console"),
+    DoctorArguments: ("doctor", "doctor"),
+    GcArguments: ("gc", "gc"),
+    ReplayArguments: ("replay", "replay"),
+    ResumeArguments: ("console", "resume"),
+    RunArguments: ("run", "run"),
+}
+"""Module and function for what was asked for; the rest is about images."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -36,24 +48,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _perform(options: Arguments) -> int:
     """Do what was asked for. What that needs is imported here, since it takes a while and --help does not need it."""
-    match options:
-        case DoctorArguments():
-            from kernel_exec.cli.doctor import doctor
-
-            return doctor(options)
-        case GcArguments():
-            from kernel_exec.cli.gc import gc
-
-            return gc(options)
-        case ConsoleArguments():
-            from kernel_exec.cli.console import console
-
-            return console(options)
-        case RunArguments():
-            from kernel_exec.cli.run import run
-
-            return run(options)
-        case _:
-            from kernel_exec.cli.image import image
-
-            return image(options)
+    module, name = _COMMANDS.get(type(options), ("image", "image"))
+    status: int = getattr(import_module(f"{__name__}.{module}"), name)(options)
+    return status

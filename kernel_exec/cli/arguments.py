@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import keyword
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from kernel_exec.cli.cells import parameter_value
-
-OK = 0
-ERROR = 1
-USAGE = 2
-CANNOT = 3
-TIMEOUT = 124
-DEAD = 125
-INTERRUPTED = 130
-BROKEN_PIPE = 141
+from kernel_exec.cli.notebook_arguments import NotebookArguments, add_replay, add_resume
+from kernel_exec.cli.values import (
+    BROKEN_PIPE,
+    CANNOT,
+    DEAD,
+    ERROR,
+    INTERRUPTED,
+    OK,
+    TIMEOUT,
+    USAGE,
+    parameter,
+    seconds,
+)
 
 _EXIT_STATUS = f"""\
 exit status:
@@ -194,7 +195,7 @@ class ImageBootstrapArguments:
 
 
 ImageArguments = ImageBuildArguments | ImageListArguments | ImagePruneArguments | ImageBootstrapArguments
-Arguments = RunArguments | ConsoleArguments | DoctorArguments | GcArguments | ImageArguments
+Arguments = RunArguments | ConsoleArguments | NotebookArguments | DoctorArguments | GcArguments | ImageArguments
 
 
 def parse(arguments: Sequence[str] | None) -> Arguments:
@@ -238,7 +239,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "file", metavar="FILE", help="a .py file with `# %%%%` cells, an .ipynb file, or - for standard input"
     )
-    run.add_argument("-p", "--param", metavar="NAME=VALUE", type=_parameter, action="append", default=[], help=_PARAM)
+    run.add_argument("-p", "--param", metavar="NAME=VALUE", type=parameter, action="append", default=[], help=_PARAM)
     _add_session(run, default_kernel="the notebook's own, or python3")
     run.add_argument("--json", action="store_true", help="print one JSON document with all results, and nothing else")
     run.add_argument("--keep-going", action="store_true", help="go on behind cells that fail")
@@ -248,6 +249,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_session(console, default_kernel="python3")
     console.set_defaults(make=_console_arguments)
+    add_replay(commands)
+    add_resume(commands)
     doctor = commands.add_parser(
         "doctor", help="say what works on this machine", description=_DOCTOR, allow_abbrev=False
     )
@@ -300,7 +303,7 @@ def _add_image(image: argparse.ArgumentParser) -> None:
 def _add_session(command: argparse.ArgumentParser, *, default_kernel: str) -> None:
     """Add the options of the session that a command makes."""
     command.add_argument(
-        "--timeout", metavar="SECONDS", type=_seconds, help="how long each cell may run (default: as long as it takes)"
+        "--timeout", metavar="SECONDS", type=seconds, help="how long each cell may run (default: as long as it takes)"
     )
     command.add_argument(
         "--notebook", metavar="PATH", type=Path, help="where to record (default: session.ipynb in the work directory)"
@@ -309,22 +312,3 @@ def _add_session(command: argparse.ArgumentParser, *, default_kernel: str) -> No
         "--workdir", metavar="DIR", type=Path, default=Path(), help="where the code runs (default: this directory)"
     )
     command.add_argument("--kernel", metavar="NAME", help=f"the kernelspec (default: {default_kernel})")
-
-
-def _parameter(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
-    if not name.isidentifier() or keyword.iskeyword(name):
-        raise argparse.ArgumentTypeError(f"{name!r} cannot be the name of a variable")
-    return name, parameter_value(value)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds") from None
-    if not seconds > 0 or math.isinf(seconds):
-        raise argparse.ArgumentTypeError(f"{text!r} is not above zero; leave it out for no bound")
-    return seconds

@@ -7,7 +7,7 @@ import shutil
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.metadata import version
 from queue import SimpleQueue
@@ -17,42 +17,65 @@ from typing import Literal
 from prompt_toolkit import PromptSession
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 
-from kernel_exec.cli import arguments as status
+from kernel_exec.cli import values as status
 from kernel_exec.cli.arguments import ConsoleArguments
+from kernel_exec.cli.bars import Bars
 from kernel_exec.cli.display import Display
+from kernel_exec.cli.kernels import chosen
 from kernel_exec.cli.lines import Lines
+from kernel_exec.cli.notebook_arguments import ResumeArguments
 from kernel_exec.cli.prompt import Question, history_path, make_prompt, open_history, question, wants_to_leave
 from kernel_exec.cli.render import dim
 from kernel_exec.cli.streams import Out, OutputLost
 from kernel_exec.cli.tame import tamed
-from kernel_exec.errors import InvalidArgument, KernelExecError
+from kernel_exec.errors import InvalidArgument, KernelExecError, NotebookError
 from kernel_exec.kernels.host import HostKernel
-from kernel_exec.kernels.specs import find_kernel_spec
+from kernel_exec.kernels.kinds import language_of
 from kernel_exec.results import ExecutionResult
 from kernel_exec.sync import Executor, Stream
 
-_DEFAULT_KERNEL = "python3"
 Press = Literal["stop", "over"]
 
 
 def console(arguments: ConsoleArguments) -> int:
     """Talk to a person until that leaves; return the exit status."""
+    kernel = HostKernel(kernel_name=arguments.kernel) if arguments.kernel else HostKernel()
+
+    def make() -> Executor:
+        return Executor(kernel, workdir=arguments.workdir, notebook=arguments.notebook, timeout=arguments.timeout)
+
+    return _talk(make, kernel.kernel_name, lambda: language_of(kernel))
+
+
+def resume(arguments: ResumeArguments) -> int:
+    """Rebuild the state of a session, and talk to a person until that leaves; return the exit status."""
+
+    def make() -> Executor:
+        with Bars() as bars:
+            executor = Executor.resume(
+                arguments.notebook,
+                kernel=chosen(arguments.kernel),
+                workdir=arguments.workdir,
+                timeout=arguments.timeout,
+                needed_for=arguments.needed_for or None,
+                on_progress=bars.follow(arguments.notebook.name),
+            )
+        print(dim(f"resumed: {executor.resumed}"), end="", flush=True)
+        return executor
+
+    return _talk(make, arguments.notebook.name, lambda: "python")
+
+
+def _talk(make: Callable[[], Executor], kernel: str, language: Callable[[], str]) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return _refuse("this is no terminal; `kernel-exec run -` runs what comes on standard input", status.USAGE)
     signal.signal(signal.SIGTERM, _terminated)
-    name = arguments.kernel or _DEFAULT_KERNEL
     try:
-        language = find_kernel_spec(name).language
-        executor = Executor(
-            HostKernel(kernel_name=name),
-            workdir=arguments.workdir,
-            notebook=arguments.notebook,
-            timeout=arguments.timeout,
-        )
-        with executor:
-            Console(executor, name, language).talk()
+        speaks = language()
+        with make() as executor:
+            Console(executor, kernel, speaks).talk()
         print(dim(f"recorded in {executor.notebook_path}"), end="", flush=True)
-    except InvalidArgument as error:
+    except (InvalidArgument, NotebookError) as error:
         return _refuse(str(error), status.USAGE)
     except KernelExecError as error:
         return _refuse(str(error), status.CANNOT)
@@ -60,7 +83,7 @@ def console(arguments: ConsoleArguments) -> int:
 
 
 def _refuse(message: str, code: int) -> int:
-    print(f"kernel-exec console: {tamed(message)}", file=sys.stderr)
+    print(f"kernel-exec: {tamed(message)}", file=sys.stderr)
     return code
 
 

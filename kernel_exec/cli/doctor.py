@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import asdict
 
-from kernel_exec.cli.arguments import CANNOT, INTERRUPTED, OK, DoctorArguments
+from kernel_exec.cli.arguments import DoctorArguments
 from kernel_exec.cli.checks import CHECKS
 from kernel_exec.cli.checks.finding import Check, Finding, State
 from kernel_exec.cli.streams import Out, OutputLost, lose_streams
+from kernel_exec.cli.values import CANNOT, INTERRUPTED, OK
 
 _COLOURS: dict[State, int] = {"ok": 32, "warning": 33, "missing": 33, "failed": 31}
 _LAST_RESORT = 3.0

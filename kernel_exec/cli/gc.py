@@ -7,8 +7,9 @@ import json
 import sys
 from dataclasses import asdict
 
-from kernel_exec.cli.arguments import CANNOT, OK, GcArguments
+from kernel_exec.cli.arguments import GcArguments
 from kernel_exec.cli.streams import Out
+from kernel_exec.cli.values import CANNOT, OK
 from kernel_exec.errors import EngineError, EngineUnavailable, InvalidArgument
 from kernel_exec.kernels.engine import Engine
 from kernel_exec.kernels.leftovers import Leftover, leftovers, remove

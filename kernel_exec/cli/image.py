@@ -13,9 +13,6 @@ from dataclasses import asdict
 from importlib.util import find_spec
 
 from kernel_exec.cli.arguments import (
-    CANNOT,
-    OK,
-    USAGE,
     ImageArguments,
     ImageBootstrapArguments,
     ImageBuildArguments,
@@ -24,6 +21,7 @@ from kernel_exec.cli.arguments import (
 )
 from kernel_exec.cli.streams import Out
 from kernel_exec.cli.tame import tamed
+from kernel_exec.cli.values import CANNOT, OK, USAGE
 from kernel_exec.errors import InvalidArgument, KernelStartError
 from kernel_exec.kernels.engine import Engine
 from kernel_exec.kernels.images.default import bootstrap

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from kernel_exec.cli import arguments as status
+from kernel_exec.cli import values as status
 from kernel_exec.cli.arguments import RunArguments
 from kernel_exec.cli.cells import looks_like_notebook, read_script
 from kernel_exec.cli.show import Place, Show, make_show

@@ -8,7 +8,7 @@ import os
 import sys
 from typing import TextIO
 
-from kernel_exec.cli.arguments import BROKEN_PIPE, CANNOT
+from kernel_exec.cli.values import BROKEN_PIPE, CANNOT
 
 
 class OutputLost(Exception):

@@ -13,7 +13,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from kernel_exec.cli import arguments as status
+from kernel_exec.cli import values as status
 from tests.cli.conftest import PATIENCE, PROGRAM, Terminal
 from tests.cli.core import core_only
 from tests.cli.leftovers import leftovers, nothing_is_left

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from kernel_exec.cli import arguments as status
+from kernel_exec.cli import values as status
 from kernel_exec.cli.checks.finding import Finding
 from kernel_exec.cli.checks.machine import linux_findings
 from kernel_exec.cli.doctor import document_of, line_of, status_of

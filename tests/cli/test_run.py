@@ -15,7 +15,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from kernel_exec.cli import arguments as status
+from kernel_exec.cli import values as status
 from tests.cli.conftest import COMMAND, PATIENCE, Runs, Terminal
 
 FIGURE = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()"
