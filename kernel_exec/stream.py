@@ -28,6 +28,10 @@ class Stream:
         """True when its last item was taken, or it was closed."""
         return self._over
 
+    def outputs(self) -> list[Output]:
+        """Return the outputs so far, as nbformat dictionaries."""
+        return self._execution.outputs()
+
     async def fold(self, on_output: OnOutput | None) -> ExecutionResult:
         """Pass all outputs to `on_output` and return the result."""
         if on_output is None:

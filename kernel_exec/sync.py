@@ -96,6 +96,14 @@ class Stream:
             raise StopIteration
         return item
 
+    def outputs(self) -> list[Output]:
+        """Return the outputs so far, as nbformat dictionaries."""
+
+        async def outputs() -> list[Output]:
+            return self._core.outputs()
+
+        return self._executor._portal.call(outputs)
+
     def cancel(self, *, kill: bool = False) -> None:
         """Have the cell interrupted, and its kernel killed when it does not obey, or (`kill`) at once.
 

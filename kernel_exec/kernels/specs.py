@@ -14,6 +14,8 @@ from jupyter_core.paths import jupyter_path
 
 from kernel_exec.errors import UnknownKernel
 
+_ANY_PYTHON = "python"
+"""What jupyter_client's managers take for the native kernel, and old notebooks say."""
 _IPYKERNEL_MODULES = ("ipykernel_launcher", "ipykernel")
 
 
@@ -24,6 +26,8 @@ def find_kernel_spec(name: str) -> KernelSpec:
         UnknownKernel: there is none, or it cannot be read.
     """
     found = installed_kernels()
+    if name == _ANY_PYTHON and name not in found:
+        name = NATIVE_KERNEL_NAME
     if name.lower() in found:
         try:
             return KernelSpec.from_resource_dir(found[name.lower()])
