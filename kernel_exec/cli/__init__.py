@@ -14,6 +14,7 @@ from kernel_exec.cli.arguments import (
     RunArguments,
     parse,
 )
+from kernel_exec.cli.kernelspec_arguments import InstallArguments, ListArguments, RemoveArguments
 from kernel_exec.cli.notebook_arguments import ReplayArguments, ResumeArguments
 from kernel_exec.cli.streams import OutputLost, lose_streams, mend_streams
 from kernel_exec.cli.values import INTERRUPTED
@@ -22,6 +23,9 @@ _COMMANDS: Mapping[type, tuple[str, str]] = {
     ConsoleArguments: ("console", "console"),
     DoctorArguments: ("doctor", "doctor"),
     GcArguments: ("gc", "gc"),
+    InstallArguments: ("kernelspec", "command"),
+    ListArguments: ("kernelspec", "command"),
+    RemoveArguments: ("kernelspec", "command"),
     ReplayArguments: ("replay", "replay"),
     ResumeArguments: ("console", "resume"),
     RunArguments: ("run", "run"),

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from kernel_exec.cli.kernelspec_arguments import KernelspecArguments, add_kernelspec
 from kernel_exec.cli.notebook_arguments import NotebookArguments, add_replay, add_resume
 from kernel_exec.cli.values import (
     BROKEN_PIPE,
@@ -195,7 +196,15 @@ class ImageBootstrapArguments:
 
 
 ImageArguments = ImageBuildArguments | ImageListArguments | ImagePruneArguments | ImageBootstrapArguments
-Arguments = RunArguments | ConsoleArguments | NotebookArguments | DoctorArguments | GcArguments | ImageArguments
+Arguments = (
+    RunArguments
+    | ConsoleArguments
+    | NotebookArguments
+    | KernelspecArguments
+    | DoctorArguments
+    | GcArguments
+    | ImageArguments
+)
 
 
 def parse(arguments: Sequence[str] | None) -> Arguments:
@@ -251,6 +260,7 @@ def _parser() -> argparse.ArgumentParser:
     console.set_defaults(make=_console_arguments)
     add_replay(commands)
     add_resume(commands)
+    add_kernelspec(commands)
     doctor = commands.add_parser(
         "doctor", help="say what works on this machine", description=_DOCTOR, allow_abbrev=False
     )

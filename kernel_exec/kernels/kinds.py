@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
+from functools import partial
 
-from kernel_exec.errors import WrongType
+from jupyter_client.kernelspec import KernelSpec
+
+from kernel_exec.errors import UnknownKernel, WrongType
 from kernel_exec.kernels import docker, host
 from kernel_exec.kernels.docker import DockerKernel, DockerProvisioner
 from kernel_exec.kernels.host import HostKernel, HostProvisioner
@@ -50,11 +54,28 @@ def language_of(kernel: KernelSettings) -> str:
     return "python" if isinstance(kernel, DockerKernel) else find_kernel_spec(kernel.kernel_name).language
 
 
+def _of_spec(name: str, spec: KernelSpec) -> Callable[..., SupervisedProvisioner]:
+    """Return what makes the provisioner of an installed kernel: one that is meant for a container starts in no other.
+
+    Raises:
+        UnknownKernel: it wants to be started by a provisioner of others.
+    """
+    wanted = spec.metadata.get("kernel_provisioner") or {}
+    match wanted.get("provisioner_name"):
+        case None | "local-provisioner" | "kernel-exec-host":
+            return HostProvisioner
+        case "kernel-exec-docker":
+            return partial(DockerProvisioner, **wanted.get("config") or {})
+        case other:
+            raise UnknownKernel(f"the kernel {name!r} is started by the provisioner {other!r}, which is none of ours")
+
+
 def provisioner_for(kernel: KernelSettings, limits: Limits) -> SupervisedProvisioner:
     """Return what starts such a kernel.
 
     Raises:
-        UnknownKernel: there is no such kernelspec.
+        UnknownKernel: there is no such kernelspec, or others start it.
+        InvalidArgument, WrongType: it is meant for a container that cannot be.
     """
     kernel_id = str(uuid.uuid4())
     provisioner: SupervisedProvisioner
@@ -63,7 +84,7 @@ def provisioner_for(kernel: KernelSettings, limits: Limits) -> SupervisedProvisi
         provisioner = DockerProvisioner(settings=kernel, kernel_id=kernel_id, kernel_spec=spec, parent=None)
     else:
         spec = find_kernel_spec(kernel.kernel_name)
-        provisioner = HostProvisioner(kernel_id=kernel_id, kernel_spec=spec, parent=None)
+        provisioner = _of_spec(kernel.kernel_name, spec)(kernel_id=kernel_id, kernel_spec=spec, parent=None)
     sizes = f"{limits.output_bytes},{limits.image_bytes},{limits.artifact_bytes}"
     provisioner.extra_env = {**kernel.env, "KERNEL_EXEC_OUTPUT_LIMITS": sizes}
     provisioner.limits = limits
