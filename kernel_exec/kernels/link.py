@@ -33,6 +33,7 @@ SIGNAL_TIMEOUT = 1.0
 
 CHUNKS = 2
 """Chunks of 64 KiB that are read from the channel at a time."""
+MANY_DENIED = 100
 SWEEPS = 100
 """Rounds of killing after which processes that cannot be killed are left alone."""
 
@@ -56,6 +57,7 @@ class SupervisorLink:
         above: whether that is more than the limit now.
         outgrown: whether the kernel was killed because it was so for too long.
         fault: what the supervisor did for which it was ended; None when all is well.
+        denied: what the kernel wanted to reach and may not; whoever tells of it takes it away.
         stopped: whether nothing of the kernel is left, as `stop` makes it.
         gone: whether the supervisor has ended.
     """
@@ -82,6 +84,8 @@ class SupervisorLink:
         self._created: events.Created | events.Refused | None = None
         self._attached = False
         self._mounted: list[Path | None] = []
+        self._gate: Path | None = None
+        self.denied: list[str] = []
         self._moves: dict[int, events.Moved | None] = {}
         self._asked = 0
         self._answered: tuple[int, Usage] | None = None
@@ -208,6 +212,22 @@ class SupervisorLink:
         self.send({"mount": {"source": str(source), "uid": user[0], "gid": user[1]}})
         await self.until(lambda: bool(self._mounted))
         return self._mounted[0] if self._mounted else None
+
+    async def allow(self, targets: Sequence[str]) -> Path:
+        """Make a way out for the container that is created next; it gets there through the socket that is returned.
+
+        Args:
+            targets: each "host:port" that it may reach.
+
+        Raises:
+            KernelStartError: it cannot be made.
+        """
+        self._gate, self.error = None, None
+        self.send({"allow": list(targets)})
+        await self.until(lambda: self._gate is not None or self.error is not None)
+        if self._gate is None:
+            raise KernelStartError(f"the kernel could not be started: {self._launch_failure()}")
+        return self._gate
 
     async def push(self) -> events.Moved:
         """Bring what has changed in the work directory into a container that is far."""
@@ -412,6 +432,10 @@ class SupervisorLink:
                 self._attached = True
             case events.Mounted(path):
                 self._mounted.append(path)
+            case events.Gate(path):
+                self._gate = path
+            case events.Denied(target) if len(self.denied) < MANY_DENIED:
+                self.denied.append(target)
             case events.Moved(number) if number in self._moves:
                 self._moves[number] = event
             case events.Used(number, usage):
