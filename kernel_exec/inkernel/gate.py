@@ -43,7 +43,7 @@ class Gate:
         self._proxy = 0
         self._channel: socket.socket | None = None
         self._lines = Lines(LINE_LIMIT)
-        self.path = os.path.join(directory, "gate-" + os.urandom(6).hex())
+        self.path = os.path.join(directory, "gate-" + os.urandom(4).hex())
         self._door: socket.socket | None = socket.socket(socket.AF_UNIX)
         self._door.bind(self.path)
         self._door.listen(1)
@@ -63,6 +63,7 @@ class Gate:
         assert self._door is not None
         try:
             giver, _ = self._door.accept()
+            self._shut()
             with giver:
                 giver.settimeout(PATIENCE)
                 _, descriptors, _, _ = socket.recv_fds(giver, 1, 1, socket.MSG_CMSG_CLOEXEC)
@@ -70,8 +71,6 @@ class Gate:
                 self._serve(listener)
         except OSError as error:
             tell({"error": f"the container's way out cannot be made: {error.strerror or error}"})
-        finally:
-            self._shut()
 
     def _serve(self, listener: socket.socket) -> None:
         start = os.path.join(os.path.dirname(os.path.abspath(__file__)), "start.py")

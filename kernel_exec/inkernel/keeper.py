@@ -167,7 +167,7 @@ class Keeper(Lease):
         try:
             self._gate = Gate(self.loop, self.directory, targets)
         except OSError as error:
-            tell({"error": f"the container's way out cannot be made: {error.strerror}"})
+            tell({"error": f"the container's way out cannot be made: {error.strerror or error}"})
         else:
             tell({"gate": self._gate.path})
 

@@ -32,8 +32,8 @@ HEAD_TIME = 10.0
 CONNECT_TIME = 10.0
 """Seconds that resolving may take, and connecting to one address."""
 MANY = 64
-"""Connections at a time. As many again are told that it is too many, and beyond that none are."""
-IDLE = 120.0
+"""Connections to somewhere at a time; of those that lead nowhere, or are not answered yet, there may be as many."""
+IDLE = 60.0
 """Seconds without a byte after which a connection ends of which one direction has ended."""
 LINGER = 1.0
 """Seconds for a client to take an answer: who closes before the client has sent all takes it away again."""
@@ -57,6 +57,7 @@ class Proxy:
         self._allowed, self._report = allowed, report
         self._told: set[str] = set()
         self._count = 0
+        self._room = asyncio.Semaphore(MANY)
 
     async def serve(self, listener: socket.socket) -> None:
         """Serve for ever."""
@@ -77,10 +78,25 @@ class Proxy:
     async def _attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             target = asked(await _head(reader))
-            there = await self._connect(target)
+            self._check(target)
+            async with self._room:
+                await self._pass(target, reader, writer)
         except Denied as denied:
             await _answer(denied, reader, writer)
-            return
+
+    def _check(self, target: Target) -> None:
+        if target not in self._allowed:
+            self._tell(str(target))
+            raise Denied(
+                403,
+                f"{target} is not allowed: DockerKernel(network=[...]) lists the hosts that this kernel may reach; "
+                f"add '{target}' there",
+            )
+        if self._room.locked():
+            raise Denied(503, f"more than {MANY} connections at a time are not allowed; close some")
+
+    async def _pass(self, target: Target, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there = await self._connect(target)
         try:
             if target.head:
                 there[1].write(target.head)
@@ -94,17 +110,8 @@ class Proxy:
         """Connect to what is asked for.
 
         Raises:
-            Denied: it is not allowed, or does not answer.
+            Denied: it does not answer, or its name leads inside.
         """
-        if target not in self._allowed:
-            self._tell(str(target))
-            raise Denied(
-                403,
-                f"{target} is not allowed: DockerKernel(network=[...]) lists the hosts that this kernel may reach; "
-                f"add '{target}' there",
-            )
-        if self._count > MANY:
-            raise Denied(503, f"more than {MANY} connections at a time are not allowed; close some")
         failed = Denied(502, f"{target} cannot be reached: its name is not known")
         for address in await self._addresses(target):
             try:

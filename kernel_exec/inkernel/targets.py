@@ -14,7 +14,7 @@ HTTP = 80
 
 _REQUEST = re.compile(rb"([A-Z]{1,20}) ([!-~]+) (HTTP/1\.[01])")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[\t -~\x80-\xff]*")
-_AUTHORITY = re.compile(r"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9_.-]{1,254}))(?::([0-9]{1,5}))?")
+_AUTHORITY = re.compile(r"(?:\[([0-9a-f:.]{2,45})\]|([a-z0-9_-]+(?:\.[a-z0-9_-]+)*)\.?)(?::([0-9]{1,5}))?")
 _URI = re.compile(r"http://([^/?#]*)(/[^#]*|\?[^#]*|)", re.IGNORECASE)
 _OURS = frozenset({b"host", b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization", b"upgrade"})
 """Fields that are between a client and its proxy, and the one that must say what the request's URI says."""
@@ -114,8 +114,8 @@ def _authority(text: str, port: int | None) -> tuple[str, int]:
     if match is None:
         raise Denied(400, "the host that is asked for is none")
     given = int(match[3]) if match[3] else port
-    host = _address(match[1]) if match[1] else match[2].removesuffix(".")
-    if not host or ".." in host or host[0] == "." or given is None or not 0 < given < 2**16:
+    host = _address(match[1]) if match[1] else match[2]
+    if host is None or given is None or not 0 < given < 2**16:
         raise Denied(400, "the host or the port that is asked for is none")
     return host, given
 
