@@ -69,6 +69,7 @@ class Gate:
                 _, descriptors, _, _ = socket.recv_fds(giver, 1, 1, socket.MSG_CMSG_CLOEXEC)
             with _listener(descriptors) as listener:
                 self._serve(listener)
+            tell({"opened": True})
         except OSError as error:
             tell({"error": f"the container's way out cannot be made: {error.strerror or error}"})
 

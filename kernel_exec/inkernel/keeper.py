@@ -17,7 +17,8 @@ which it passes on:
                    {"push": number}, {"fetch": number}: bring files into a container that is far, and from it
     to the host:   {"created": id} or {"refused": what the engine says, "answered": status of HTTP, 0 for none},
                    {"attached": true} or {"error": text}, {"mounted": path or null},
-                   {"gate": path of a socket} or {"error": text}, {"denied": what the kernel wanted to reach}
+                   {"gate": path of a socket} or {"error": text}, {"opened": true} when the way out is there
+                   {"denied": what the kernel wanted to reach}
                    {"moved": number, "notes": what was not, "trouble": why not all}: these files are there
                    {"exited": ..., "container": what the engine says of its state} when it ended without a word
 """

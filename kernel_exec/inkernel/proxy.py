@@ -139,8 +139,8 @@ class Proxy:
             self._tell(f"{target} at {found[0]}")
             raise Denied(
                 403,
-                f"{target} is not allowed: its name leads to {found[0]}, which is no public address; "
-                f"if that is meant, list the address itself in DockerKernel(network=[...])",
+                f"{target} is not allowed: its name leads to no public address; if that is meant, "
+                f"list the address itself in DockerKernel(network=[...])",
             )
         return public
 

@@ -69,7 +69,7 @@ class DockerKernel:
             there, the host included. Or a list of hosts that it may reach: "pypi.org" (ports 443 and 80),
             "api.example.com:8443", "*.example.org" (sub-domains), or an address. Then the container has no network, and
             the only way out is a proxy on this machine, which its variables (HTTPS_PROXY, ...) name; a name that leads
-            to an address which is not public is refused. Needs an engine on this machine.
+            to no public address is refused, unless it is "localhost": this machine. Needs an engine on this machine.
         ports: ports of the container, and the port of the host's loopback address each is published at (None for
             any); that of the engine's machine, where it is another one. Needs a network.
         mounts: files and directories of the host, and where they are inside; read-only, unless ":rw" follows.
@@ -242,7 +242,7 @@ class DockerProvisioner(SupervisedProvisioner):
         finally:
             self.link.send({"unmount": None})
         if self._gate is not None:
-            self.link.send({"gate": {"path": str(RUNTIME / self._gate.name), "port": PROXY_PORT}})
+            await self.link.open_gate(RUNTIME / self._gate.name, PROXY_PORT)
         await self.bring_in()
         memory = self._memory
         await self.link.launch(
@@ -290,11 +290,7 @@ class DockerProvisioner(SupervisedProvisioner):
         if self.link is None:
             return ()
         notes = () if self._disk is None else (await self.link.fetch()).notes
-        self.link.receive()
-        denied, self.link.denied = self.link.denied, []
-        if denied:
-            notes += (f"not reached, for DockerKernel(network=[...]) does not list it: {', '.join(denied)}",)
-        return notes
+        return notes + self.link.news_of_denied()
 
     async def cell_usage(self) -> Usage | None:
         """Return what the kernel has used since then; None when it has ended."""

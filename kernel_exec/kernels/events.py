@@ -101,6 +101,11 @@ class Gate:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """The container has its way out."""
+
+
+@dataclass(frozen=True, slots=True)
 class Denied:
     """The kernel wanted to reach what it may not."""
 
@@ -161,7 +166,7 @@ class Failed:
 
 
 OfKernel = Directory | Started | Exited | Memory | Outgrown | Signalled | Stopped | Failed
-OfContainer = Created | Refused | Attached | Mounted | Gate | Denied | Moved | Used
+OfContainer = Created | Refused | Attached | Mounted | Gate | Opened | Denied | Moved | Used
 Event = OfKernel | OfContainer
 
 
@@ -208,6 +213,8 @@ def _of_container(told: Any) -> OfContainer | None:  # noqa: PLR0911 - a line fo
             return Mounted(Path(path))
         case {"gate": str(path)} if _is_place(path):
             return Gate(Path(path))
+        case {"opened": True}:
+            return Opened()
         case {"denied": str(target)} if target.isprintable() and len(target) <= _LONG_TARGET:
             return Denied(target)
         case {"usage": int(number), "cpu": int(cpu) | float(cpu), "peak": int(peak)} if (

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from jupyter_client.manager import AsyncKernelManager
 
 from kernel_exec import DockerKernel, Executor, InvalidArgument, KernelStartError, Limits, WrongType
@@ -156,6 +157,34 @@ def test_what_is_listed_can_be_reached(box: Executor, site: Site) -> None:
     assert {f"/plain {site.target}", f"/name localhost:{site.port}", "/tunnel any"} <= set(site.requests)
 
 
+LIBRARIES = """
+import importlib, subprocess, sys
+sys.path.append("/mnt/site")
+def tried(name, url):
+    try: return importlib.import_module(name).get(url).status_code
+    except Exception as error: return str(error)
+def pip(index):
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--retries=0", "--index-url", index, "none-such"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": "/mnt/site"}, capture_output=True, text=True)
+    return done.stdout + done.stderr
+"""
+
+
+def test_libraries_find_the_way(fresh: Callable[..., Executor], site: Site) -> None:
+    """This machine's are mounted: the image has none of them."""
+    executor = fresh(network=[site.target], mounts={Path(requests.__file__).parents[1]: "/mnt/site"})
+    executor.execute(f"import os\n{LIBRARIES}")
+    for name in ("requests", "pip._vendor.requests"):
+        assert value(executor, f"tried('{name}', 'http://{site.target}/{name}')") == 200
+        assert f"/{name} {site.target}" in site.requests
+        assert "403" in str(value(executor, f"tried('{name}', 'https://example.com/')"))
+    value(executor, f"pip('http://{site.target}/simple')")
+    assert f"/simple/none-such/ {site.target}" in site.requests
+    result = executor.execute("print(pip('https://pypi.org/simple'))")
+    assert "No matching distribution found" in result.stdout  # that is all that it says
+    assert any("pypi.org:443" in note for note in (*result.notes, *executor.execute("1").notes))
+
+
 def test_all_else_is_refused_and_told(box: Executor, other: Site, site: Site) -> None:
     told, body = value(box, f"status('http://{other.target}/')")
     assert told == 403
@@ -165,7 +194,7 @@ def test_all_else_is_refused_and_told(box: Executor, other: Site, site: Site) ->
     assert result.error is not None
     assert "403 example.com:443 is not allowed: DockerKernel(network=[...])" in result.error.value
     notes = [*result.notes, *box.execute("1").notes]
-    assert any("does not list it" in note and "example.com:443" in note for note in notes)
+    assert any("does not allow it" in note and "example.com:443" in note for note in notes)
     for authority in ("127.0.0.1:1", "127.0.0.1:22", "[::1]:443", "example.org:443", "other.invalid:443"):
         assert " 403 " in value(box, f"talk(b'CONNECT {authority} HTTP/1.1\\r\\n\\r\\n')"), authority
     assert site.requests.count("/") == 0
@@ -255,7 +284,7 @@ def test_the_head_is_bounded(box: Executor, site: Site) -> None:
 def test_names_that_lead_inside_are_refused(box: Executor, site: Site) -> None:
     told = value(box, f"talk(b'CONNECT {socket.gethostname()}:{site.port} HTTP/1.1\\r\\n\\r\\n')")
     assert told.startswith("HTTP/1.1 403 ")
-    assert "which is no public address" in told
+    assert "to no public address" in told
 
 
 def test_connections_are_bounded(box: Executor, site: Site) -> None:
@@ -411,6 +440,18 @@ def test_with_a_work_directory_of_its_own(fresh: Callable[..., Executor], site: 
     assert executor.execute(code).error.name == "ConnectionRefusedError"  # type: ignore[union-attr]
 
 
+def test_a_way_out_that_cannot_be_made(engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then there is no kernel: one without a way out would be taken for one whose hosts are all down."""
+    given = SupervisorLink.open_gate
+    monkeypatch.setattr(SupervisorLink, "open_gate", lambda link, path, port: given(link, path / "not", port))
+    label = f"gate={tmp_path.name}"
+    executor = Executor(kernel=DockerKernel(network=["example.com"], labels=dict([label.split("=")])), workdir=tmp_path)
+    with pytest.raises(KernelStartError, match="its way out cannot be made: Not a directory"):
+        executor.start()
+    executor.close()
+    assert wait_until(lambda: not engine.containers.list(all=True, filters={"label": label}, ignore_removed=True))
+
+
 def test_variables_can_be_set_otherwise(fresh: Callable[..., Executor]) -> None:
     executor = fresh(network=["localhost:80"], env={"HTTPS_PROXY": "mine"})
     code = "import os; [os.environ[name] for name in ('HTTPS_PROXY', 'https_proxy', 'NO_PROXY', 'no_proxy')]"
@@ -479,7 +520,7 @@ async def test_an_image_hands_out_something_else() -> None:
         with socket.create_connection(("127.0.0.1", port)) as out:
             out.sendall(b"CONNECT example.com:1 HTTP/1.1\r\n\r\n")
             assert out.recv(100).startswith(b"HTTP/1.1 403 ")
-        assert await link.until(lambda: link.denied == ["example.com:1"], 10)
+        assert await link.until(lambda: link._denied == ["example.com:1"], 10)
         with pytest.raises(FileNotFoundError):
             hand_out(str(path), 0)
     finally:
