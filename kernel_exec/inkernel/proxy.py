@@ -19,6 +19,7 @@ import json
 import os
 import signal
 import socket
+import struct
 from collections.abc import Callable
 
 from .loop import tell
@@ -69,8 +70,8 @@ class Proxy:
         try:
             if self._count <= 2 * MANY:
                 await self._attend(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):  # it was cut: nobody is there to be told
-            writer.transport.abort()
+        except (OSError, asyncio.IncompleteReadError):
+            _cut(writer)
         finally:
             await _hang_up(writer)
             self._count -= 1
@@ -103,6 +104,9 @@ class Proxy:
             else:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             await _carry((reader, writer), there)
+        except OSError:
+            _cut(there[1])
+            raise
         finally:
             await _hang_up(there[1])
 
@@ -178,7 +182,11 @@ async def _skip(reader: asyncio.StreamReader) -> None:
 
 
 async def _carry(one: Streams, other: Streams) -> None:
-    """Carry bytes in both directions, until both have ended."""
+    """Carry bytes in both directions, until both have ended.
+
+    Raises:
+        OSError: one of them was cut.
+    """
     moved = 0
 
     async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -195,11 +203,23 @@ async def _carry(one: Streams, other: Streams) -> None:
         before = -1
         while rest and moved != before and not any(way.exception() for way in done):
             before = moved
-            _, rest = await asyncio.wait(rest, timeout=IDLE)
+            more, rest = await asyncio.wait(rest, timeout=IDLE)
+            done |= more
+        for way in done:
+            way.result()
+        if rest:
+            raise ConnectionAbortedError
     finally:
         for way in ways:
             way.cancel()
         await asyncio.gather(*ways, return_exceptions=True)
+
+
+def _cut(writer: asyncio.StreamWriter) -> None:
+    """Cut a connection whose other half was cut: its end would be taken for that of what was on its way."""
+    if not writer.transport.is_closing():
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
 
 
 async def _hang_up(writer: asyncio.StreamWriter) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -321,6 +322,31 @@ def test_a_half_closed_connection_carries_on(fresh: Callable[..., Executor]) -> 
         result = executor.execute(f"{INSIDE}\nprint(talk({head}, bytes(3_000_000), shut=True))")
         thread.join()
     assert "3000000 bytes" in result.stdout
+
+
+def test_one_that_was_cut_is_cut_here_too(fresh: Callable[..., Executor]) -> None:
+    """Its end would be taken for that of the answer."""
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"half of it")
+            assert connection.recv(100) == b"seen"
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        executor = fresh(network=[f"127.0.0.1:{port}"])
+        thread = threading.Thread(target=serve)
+        thread.start()
+        executor.execute(
+            f"{INSIDE}\nout, head = tunnel('127.0.0.1:{port}')\nhalf = out.recv(100)\nout.sendall(b'seen')"
+        )
+        result = executor.execute("print(half); out.recv(100)")
+        thread.join()
+    assert result.stdout == "b'half of it'\n"
+    assert result.error is not None
+    assert result.error.name == "ConnectionResetError"
 
 
 def test_who_does_not_read_holds_the_other_up(fresh: Callable[..., Executor]) -> None:
