@@ -69,7 +69,8 @@ class DockerKernel:
             there, the host included. Or a list of hosts that it may reach: "pypi.org" (ports 443 and 80),
             "api.example.com:8443", "*.example.org" (sub-domains), or an address. Then the container has no network, and
             the only way out is a proxy on this machine, which its variables (HTTPS_PROXY, ...) name; a name that leads
-            to no public address is refused, unless it is "localhost": this machine. Needs an engine on this machine.
+            to no public address is refused, unless it is "localhost": this machine. Needs an engine on this machine,
+            and a runtime that shares its system's kernel: others cannot hand out sockets.
         ports: ports of the container, and the port of the host's loopback address each is published at (None for
             any); that of the engine's machine, where it is another one. Needs a network.
         mounts: files and directories of the host, and where they are inside; read-only, unless ":rw" follows.

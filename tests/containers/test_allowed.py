@@ -283,6 +283,10 @@ def test_the_head_is_bounded(box: Executor, site: Site) -> None:
 
 
 def test_names_that_lead_inside_are_refused(box: Executor, site: Site) -> None:
+    try:
+        socket.getaddrinfo(socket.gethostname(), site.port)
+    except socket.gaierror:
+        pytest.skip("this machine does not know its own name")
     told = value(box, f"talk(b'CONNECT {socket.gethostname()}:{site.port} HTTP/1.1\\r\\n\\r\\n')")
     assert told.startswith("HTTP/1.1 403 ")
     assert "to no public address" in told
