@@ -12,7 +12,7 @@ from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.player import OnProgress, play
 from kernel_exec.portal import Portal
-from kernel_exec.rebuild import CELL_TIMEOUT, origin_of
+from kernel_exec.rebuild import CELL_TIMEOUT, Origin, origin_of
 from kernel_exec.recording import checked_notebook_metadata
 from kernel_exec.recording.plan import Place, Step, steps
 from kernel_exec.recording.source import Program, SourceCell, with_parameters
@@ -111,25 +111,52 @@ async def areplay(
         RecordingError: the new recording cannot be written.
         InvalidArgument, WrongType: an argument cannot work.
     """
-    seconds = checked_seconds("timeout", timeout)
     origin = origin_of(notebook, kernel, workdir)
-    path, program = origin.path, origin.program
-    plan = steps(with_parameters(program, dict(parameters or {})), since=since, until=until)
+    path = origin.path
     recording = path.with_name(f"{path.stem}.replay.ipynb") if output is None else checked_path("output", output)
     if recording.exists() and recording.samefile(path):
         raise InvalidArgument(f"output {str(recording)!r} is the notebook itself, which stays as it is: name another")
+    return await run_again(
+        origin,
+        recording,
+        parameters=parameters,
+        since=since,
+        until=until,
+        timeout=timeout,
+        allow_errors=allow_errors,
+        limits=limits,
+        on_progress=on_progress,
+    )
+
+
+async def run_again(
+    origin: Origin,
+    recording: Path,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    since: Place | None = None,
+    until: Place | None = None,
+    timeout: float | None,
+    allow_errors: bool,
+    limits: Limits | None,
+    on_progress: OnProgress | None,
+) -> Replay:
+    """Run a notebook that was found into a recording that can be there. Arguments and errors as for `areplay`."""
+    seconds = checked_seconds("timeout", timeout)
+    program = origin.program
+    plan = steps(with_parameters(program, dict(parameters or {})), since=since, until=until)
     executor = AsyncExecutor(
         origin.kernel,
         workdir=origin.workdir,
         notebook=recording,
         timeout=seconds,
         limits=limits,
-        metadata=_metadata(path, program),
+        metadata=_metadata(origin.path, program),
     )
     async with executor:
         stage = _Recorded(executor, seconds)
         cells = await play(plan, stage, allow_errors=allow_errors, on_progress=on_progress)
-    return Replay(path, recording, cells, (*program.notes, *stage.notes))
+    return Replay(origin.path, recording, cells, (*program.notes, *stage.notes))
 
 
 def replay(
