@@ -1,0 +1,130 @@
+"""What two pictures show, pixel by pixel, with an eye for what people see and none for how it was rendered."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
+    Mask = NDArray[np.bool_]
+
+MAX_PIXELS = 16_000_000
+_FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
+_EDGE = 48
+"""Levels by which a pixel may leave the range of colours around the same place: what smoothing and JPEG do at edges."""
+_FLAT = 8
+"""Levels by which it may differ where both pictures are of one colour: less than anybody sees."""
+
+
+class Undecodable(Exception):
+    """The bytes are no picture that can be compared; the message says why."""
+
+
+def decoded(data: bytes) -> Pixels:
+    """Return the pixels of a picture, (height, width, 3), on white.
+
+    Raises:
+        Undecodable: it is no picture, a broken one, or too large; its size is checked before it is decoded.
+    """
+    import numpy as np
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of pictures that are too large or odd: said by the error, or no matter
+            with Image.open(BytesIO(data), formats=_FORMATS) as image:
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    raise Undecodable(f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
+                image.load()
+                if not image.has_transparency_data:
+                    return np.asarray(image.convert("RGB"))
+                paper = Image.new("RGB", image.size, "white")
+                rgba = image.convert("RGBA")
+                paper.paste(rgba, mask=rgba.getchannel("A"))
+                return np.asarray(paper)
+    except Undecodable:
+        raise
+    except Exception as error:  # a decoder raises what it likes about what it is given
+        raise Undecodable(f"{type(error).__name__}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Where two pictures of one size differ visibly.
+
+    Attributes:
+        mask: the pixels that differ, in a part of the picture.
+        top: the first row of that part.
+        left: its first column.
+    """
+
+    mask: Mask
+    top: int
+    left: int
+
+    @property
+    def count(self) -> int:
+        """How many pixels."""
+        return int(self.mask.sum())
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Where they are: left, top, right, bottom."""
+        rows, columns = _extent(self.mask, 1), _extent(self.mask, 0)
+        return self.left + columns[0], self.top + rows[0], self.left + columns[1], self.top + rows[1]
+
+
+def visible(old: Pixels, new: Pixels) -> Seen | None:
+    """Return where two pictures of one size differ visibly; None when they do not.
+
+    A pixel differs when its colour is none of those around the same place in the other picture, so that a line drawn
+    half a pixel beside is the same line; and, where both are of one colour, when that is another one.
+    """
+    import numpy as np
+
+    raw = (old != new).any(axis=2)
+    if not raw.any():
+        return None
+    # Only the part that differs at all, and what is around it.
+    rows, columns = _extent(raw, 1), _extent(raw, 0)
+    top, left = max(0, rows[0] - 2), max(0, columns[0] - 2)
+    part = (slice(top, rows[1] + 3), slice(left, columns[1] + 3))
+    ours, theirs = old[part].astype(np.int16), new[part].astype(np.int16)
+    low, high = _around(ours, np.minimum), _around(ours, np.maximum)
+    new_low, new_high = _around(theirs, np.minimum), _around(theirs, np.maximum)
+    outside = _outside(ours, new_low, new_high) | _outside(theirs, low, high)
+    flat = ((high - low <= _FLAT) & (new_high - new_low <= _FLAT)).all(axis=2)
+    other_colour = flat & (np.abs(ours - theirs) > _FLAT).any(axis=2)
+    mask = outside.any(axis=2) | other_colour
+    return Seen(mask, top, left) if mask.any() else None
+
+
+def _extent(mask: Mask, axis: int) -> tuple[int, int]:
+    """Return the first and the last row (axis 1) or column (axis 0) in which the mask is set."""
+    import numpy as np
+
+    places = np.flatnonzero(mask.any(axis=axis))
+    return int(places[0]), int(places[-1])
+
+
+def _outside(pixels: Any, low: Any, high: Any) -> Any:
+    return (pixels < low - _EDGE) | (pixels > high + _EDGE)
+
+
+def _around(pixels: Any, choose: Callable[..., Any]) -> Any:
+    """Return the lowest (or highest) level of each pixel and the eight around it."""
+    for axis in (0, 1):
+        before, after = (slice(None),) * axis + (slice(1, None),), (slice(None),) * axis + (slice(None, -1),)
+        chosen = pixels.copy()
+        choose(chosen[before], pixels[after], out=chosen[before])
+        choose(chosen[after], pixels[before], out=chosen[after])
+        pixels = chosen
+    return pixels

@@ -1,0 +1,43 @@
+"""By what two outputs are compared: the rules, what kind of reading a text wants, and when the cells ran."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any, Literal
+
+from kernel_exec.replay.compare.rules import Rules
+
+Manner = Literal["log", "result", "data"]
+"""How a text is read. `log`: streams and messages of errors, where clocks, durations, speeds and process ids are noise.
+`result`: reprs and markup, where those are what was asked for, and only what Python or a library makes up at random
+(addresses, UUIDs, ids of elements) or from its installation (versions) is noise. `data`: the cells of tables and JSON,
+where all is meant, but for addresses and temporary paths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """By what two outputs are compared.
+
+    Attributes:
+        rules: the tolerances, and what is ignored.
+        then: the day (UTC) on which the old cell ran; None where the notebook does not say.
+        now: the day on which the new one ran.
+    """
+
+    rules: Rules
+    then: date | None = None
+    now: date | None = None
+
+
+def day_of(cell: Mapping[str, Any]) -> date | None:
+    """Return the day (UTC) on which a cell ran, as its timing stamps say; None where they do not."""
+    metadata = cell.get("metadata")
+    execution = metadata.get("execution") if isinstance(metadata, dict) else None
+    for stamp in execution.values() if isinstance(execution, dict) else ():
+        try:
+            return datetime.fromisoformat(stamp).astimezone(UTC).date()
+        except (TypeError, ValueError, OverflowError):
+            continue
+    return None

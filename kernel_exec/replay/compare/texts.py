@@ -1,0 +1,108 @@
+"""Two texts, line by line. Identical lines cost nothing; only those that differ are looked at closely."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kernel_exec.replay.compare.difference import Difference, changed, short
+from kernel_exec.replay.compare.literals import both_read
+from kernel_exec.replay.compare.noise import lines_of, without_noise
+from kernel_exec.replay.compare.structure import unlike
+from kernel_exec.replay.compare.terms import Manner, Terms
+from kernel_exec.replay.compare.words import Mismatch, mismatch
+
+CLOSELY = 500_000
+"""Characters of lines that are looked at closely in one text, which takes about a second at most; a line beyond that
+differs as soon as one character does."""
+_SANITIZED = 2_000_000
+"""The longest text to which patterns of users are applied."""
+
+
+def text_differences(old: str, new: str, terms: Terms, manner: Manner) -> list[Difference]:
+    """Return how two texts differ: nothing, or one difference that names the first lines and counts the others.
+
+    Args:
+        old: the text then.
+        new: the text now.
+        terms: how close numbers must be, and when the cells ran.
+        manner: how the texts are read.
+    """
+    if old == new:
+        return []
+    if max(len(old), len(new)) <= _SANITIZED:
+        old, new = terms.rules.sanitized(old), terms.rules.sanitized(new)
+    if (literals := both_read(old, new)) is not None:
+        return _literal_differences(old, new, literals, terms)
+    reader = _Reader(terms, manner)
+    ours, theirs = lines_of(old, manner), lines_of(new, manner)
+    return reader.side_by_side(ours, theirs) if len(ours) == len(theirs) else reader.aligned(ours, theirs)
+
+
+def _literal_differences(old: str, new: str, literals: tuple[object, object], terms: Terms) -> list[Difference]:
+    values = unlike(*literals, terms, typed=True)
+    if not values:
+        return []
+    first = values[0]
+    numbers = all(isinstance(value, int | float) for value in (first.old, first.new))
+    message = f"{first.place}: {changed(first.old, first.new)}".removeprefix(": ")
+    return [
+        Difference("number" if numbers else "text", message + _more(len(values) - 1, "value"), short(old), short(new))
+    ]
+
+
+@dataclass(slots=True)
+class _Reader:
+    terms: Terms
+    manner: Manner
+    left: int = CLOSELY
+
+    def side_by_side(self, old: list[str], new: list[str]) -> list[Difference]:
+        """Compare texts of the same number of lines."""
+        first: tuple[int, Mismatch] | None = None
+        others = 0
+        for index, (ours, theirs) in enumerate(zip(old, new, strict=True)):
+            if ours != theirs and (found := self._mismatch(ours, theirs)) is not None:
+                first, others = (first, others + 1) if first else ((index, found), 0)
+        if first is None:
+            return []
+        index, found = first
+        place = f"line {index + 1}: " if len(old) > 1 else ""
+        tolerance = f" (tolerance {self.terms.rules.relative:g})" if found.number else ""
+        message = f"{place}{changed(found.old, found.new)}{tolerance}{_more(others, 'line')}"
+        return [Difference("number" if found.number else "text", message, short(old[index]), short(new[index]))]
+
+    def aligned(self, old: list[str], new: list[str]) -> list[Difference]:
+        """Compare texts of different numbers of lines: what is between the lines that are the same."""
+        shorter = min(len(old), len(new))
+        start = next((index for index in range(shorter) if self._differ(old[index], new[index])), shorter)
+        rest = shorter - start
+        end = next((index for index in range(rest) if self._differ(old[-1 - index], new[-1 - index])), rest)
+        gone, come = old[start : len(old) - end], new[start : len(new) - end]
+        parts = [f"{_count(len(lines))} {word}" for lines, word in ((gone, "gone"), (come, "new")) if lines]
+        example = f": {short((gone or come)[0].strip(), 60)!r}"
+        message = f"at line {start + 1} {', '.join(parts)}{example}"
+        return [Difference("text", message, short("\n".join(gone[:20])), short("\n".join(come[:20])))]
+
+    def _differ(self, old: str, new: str) -> bool:
+        return old != new and self._mismatch(old, new) is not None
+
+    def _mismatch(self, old: str, new: str) -> Mismatch | None:
+        self.left -= max(len(old), len(new))
+        if self.left < 0:
+            return Mismatch(old, new)
+        found = mismatch(without_noise(old, self.manner), without_noise(new, self.manner), self.terms, self.manner)
+        if (
+            found is not None
+            and (literals := both_read(old, new)) is not None
+            and not unlike(*literals, self.terms, typed=True)
+        ):
+            return None
+        return found
+
+
+def _count(lines: int) -> str:
+    return f"{lines:,} line{'s'[: lines != 1]}"
+
+
+def _more(count: int, what: str) -> str:
+    return f", and {count:,} more {what}{'s'[: count != 1]}" if count else ""
