@@ -39,13 +39,9 @@ def _error_differences(old: Shown, new: Shown, terms: Terms) -> list[Difference]
     """By type and message: the traceback tells where code is on the disk, and how a version of Python shows it."""
     names, values = ((old.bundle[key], new.bundle[key]) for key in ("ename", "evalue"))
     ours, theirs = f"{names[0]}: {values[0]}", f"{names[1]}: {values[1]}"
-    message = changed(ours, theirs)
-    if names[0] == names[1]:
-        differences = text_differences(*values, terms, "log")
-        if not differences:
-            return []
-        message = f"{short(names[0], 60)}: {differences[0].message}"
-    return _at(old, "error", [Difference("error", message, short(ours), short(theirs))])
+    if names[0] == names[1] and not text_differences(*values, terms, "log"):
+        return []
+    return _at(old, "error", [Difference("error", changed(ours, theirs, 100), short(ours), short(theirs))])
 
 
 def _fact_differences(old: str, new: str, terms: Terms) -> list[Difference]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-MAX_CELLS = 300_000
+MAX_CELLS = 100_000
 _MAX_SPAN = 1_000
 
 _TAG = re.compile(r"<(/?)(table|thead|tr|th|td)\b([^<>]*)>", re.IGNORECASE)
@@ -145,6 +145,8 @@ def _cell(tag: re.Match[str], inner: str) -> Cell:
 
 def _named(grid: Grid) -> Table:
     width = grid.width
+    if width * (len(grid.head) + len(grid.body)) > 2 * MAX_CELLS:
+        raise TooLarge
     head = [grid.row(row, width) for row in grid.head]
     body = [grid.row(row, width) for row in grid.body]
     labels = min((len(list(takewhile(lambda cell: cell.heading, row))) for row in body), default=0)

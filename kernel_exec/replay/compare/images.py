@@ -8,13 +8,15 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from kernel_exec.replay.compare.difference import Difference
-from kernel_exec.replay.compare.pixels import Seen, Undecodable, decoded, visible
+from kernel_exec.replay.compare.pixels import Seen, Undecodable, decoded, is_lossy, visible
 from kernel_exec.replay.compare.terms import Terms
 
 if TYPE_CHECKING:
     from kernel_exec.replay.compare.pixels import Pixels
 
 MAX_BYTES = 32 * 2**20
+_PIXELS_PER_CHARACTER = 100
+"""Levels of pixels that take as long as a character of text."""
 _PANEL = (800, 800)
 _RED = (220, 0, 40)
 
@@ -45,15 +47,18 @@ def picture_differences(old: bytes, new: bytes, terms: Terms) -> list[Difference
     """
     if old == new:
         return []
+    if terms.effort.left <= 0:
+        return [Difference("image", "other bytes; not looked at, as there is too much in this cell")]
     try:
         ours, theirs = decoded(old), decoded(new)
     except Undecodable as error:
         return [Difference("image", f"cannot be compared: {error}")]
+    terms.effort.spend((ours.size + theirs.size) // _PIXELS_PER_CHARACTER)
     before, after = _size(ours), _size(theirs)
     if ours.shape != theirs.shape:
         message = f"size in pixels: {before} -> {after}"
         return [Difference("image", message, before, after, picture=_panels(ours, theirs, None))]
-    seen = visible(ours, theirs)
+    seen = visible(ours, theirs, lossy=is_lossy(old) or is_lossy(new))
     total = ours.shape[0] * ours.shape[1]
     if seen is None or seen.count <= terms.rules.image * total:
         return []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
-import warnings
+import re
 from typing import Any
 
 MAX_TEXT = 20_000
+_ODD = re.compile(r"\\[^\\'\"abfnrtvxuUN0-7\n]|\b\d+(?:and|else|for|if|in|is|not|or)\b")
+"""What Python warns about when it reads it."""
 _OPEN, _CLOSE = "[{(", "]})"
 
 
@@ -17,11 +19,13 @@ def both_read(old: str, new: str) -> tuple[Any, Any] | None:
     """
     if "{" not in old or "{" not in new or max(len(old), len(new)) > MAX_TEXT:
         return None
+    if _ODD.search(old) or _ODD.search(new):
+        return None
     ours, theirs = _around(old), _around(new)
     if ours is None or theirs is None or (ours[0].split(), ours[2].split()) != (theirs[0].split(), theirs[2].split()):
         return None
     try:
-        return _read(ours[1]), _read(theirs[1])
+        return ast.literal_eval(ours[1]), ast.literal_eval(theirs[1])
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return None
 
@@ -31,9 +35,3 @@ def _around(text: str) -> tuple[str, str, str] | None:
     start = min((place for bracket in _OPEN if (place := text.find(bracket)) >= 0), default=-1)
     end = max(text.rfind(bracket) for bracket in _CLOSE) + 1
     return (text[:start], text[start:end], text[end:]) if 0 <= start < end else None
-
-
-def _read(text: str) -> Any:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd escapes in what others wrote
-        return ast.literal_eval(text)

@@ -15,8 +15,8 @@ _MAX_TEXT = 4_000_000
 
 _IDS = re.compile(
     r"\bT_[0-9a-f]{5}(?![0-9a-f])"  # pandas' Styler
-    r"|\b[a-z][0-9a-f]{10}\b"  # matplotlib's SVG
-    r"|(?<![0-9a-f])[0-9a-f]{16,64}(?![0-9a-f])"
+    r"|\b[a-z](?=[a-f]*[0-9])[0-9a-f]{10}\b"  # matplotlib's SVG
+    r"|(?<![\w.])(?=[0-9]{0,64}[a-f])(?=[a-f]{0,64}[0-9])[0-9a-f]{16,64}\b"
     r"|(?<![\w-])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b"  # plotly, widgets
 )
 _NOT_SHOWN = re.compile(r"<\?xml[^>]{0,300}>|<!DOCTYPE[^>]{0,300}>")

@@ -29,14 +29,16 @@ _DATA: tuple[_Replacement, ...] = (
     # A directory in the place for temporary ones is somebody's scratch; a file there only if its name looks made up.
     (re.compile(rf"{_TEMPORARY}/[\w.+-]{{1,200}}(?=/)"), "TEMPORARY"),
     (
-        re.compile(rf"{_TEMPORARY}/(?:tmp[a-z0-9_]{{8}}|[\w-]{{0,60}}?[a-zA-Z_]\d+[a-zA-Z_]\w{{0,60}})(?=[.\W]|$)"),
+        re.compile(
+            rf"{_TEMPORARY}/(?:tmp[a-z0-9_]{{8}}|[\w-]{{0,60}}?[a-zA-Z_]\d{{1,20}}[a-zA-Z_]\w{{0,60}})(?=[.\W]|$)"
+        ),
         "TEMPORARY",
     ),
 )
 _RESULT: tuple[_Replacement, ...] = (
     (re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), "UUID"),
     (re.compile(r"<ipython-input-\d+-[0-9a-f]+>"), "<ipython-input>"),
-    (re.compile(rf"{_NUMBER} {_UNIT} ± {_NUMBER} {_UNIT} per loop(?: \([^)]{{0,200}}\))?"), "TIME per loop"),
+    (re.compile(rf"\b{_NUMBER} {_UNIT} (?:±|\+-) {_NUMBER} {_UNIT} per loop(?: \([^)]{{0,200}}\))?"), "TIME per loop"),
     (
         re.compile(r"\((?:main|default|tags/[^,\s]+|heads/[^,\s]+)[^,()]{0,40}, \w{3} [ \d]\d \d{4}, [\d:]{8}\)"),
         "(BUILD)",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
@@ -17,10 +16,24 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 16_000_000
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
-_EDGE = 48
-"""Levels by which a pixel may leave the range of colours around the same place: what smoothing and JPEG do at edges."""
-_FLAT = 8
-"""Levels by which it may differ where both pictures are of one colour: less than anybody sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Eye:
+    """What is too little to be seen.
+
+    Attributes:
+        edge: levels by which a pixel may leave the range of colours around the same place: what smoothing does at edges.
+        flat: levels by which it may differ where both pictures are of one colour.
+    """
+
+    edge: int
+    flat: int
+
+
+_SHARP = _Eye(edge=16, flat=8)
+_LOSSY = _Eye(edge=48, flat=24)
+"""For JPEG, which leaves traces around edges and shifts colours a little."""
 
 
 class Undecodable(Exception):
@@ -37,23 +50,29 @@ def decoded(data: bytes) -> Pixels:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pictures that are too large or odd: said by the error, or no matter
-            with Image.open(BytesIO(data), formats=_FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise Undecodable(f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
-                image.load()
-                if not image.has_transparency_data:
-                    return np.asarray(image.convert("RGB"))
-                paper = Image.new("RGB", image.size, "white")
-                rgba = image.convert("RGBA")
-                paper.paste(rgba, mask=rgba.getchannel("A"))
-                return np.asarray(paper)
+        with Image.open(BytesIO(data), formats=_FORMATS) as image:
+            width, height = image.size
+            if width * height > MAX_PIXELS:
+                raise Undecodable(f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
+            image.load()
+            if image.mode == "RGB" or not image.has_transparency_data:
+                return np.asarray(image.convert("RGB"))
+            rgba = image.convert("RGBA")
+            alpha = rgba.getchannel("A")
+            if alpha.getextrema() == (255, 255):
+                return np.asarray(rgba.convert("RGB"))
+            paper = Image.new("RGB", image.size, "white")
+            paper.paste(rgba, mask=alpha)
+            return np.asarray(paper)
     except Undecodable:
         raise
     except Exception as error:  # a decoder raises what it likes about what it is given
         raise Undecodable(f"{type(error).__name__}: {error}") from error
+
+
+def is_lossy(data: bytes) -> bool:
+    """Whether a picture may be of a format that does not keep each pixel (JPEG, WebP)."""
+    return data.startswith((b"\xff\xd8", b"RIFF"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +101,16 @@ class Seen:
         return self.left + columns[0], self.top + rows[0], self.left + columns[1], self.top + rows[1]
 
 
-def visible(old: Pixels, new: Pixels) -> Seen | None:
+def visible(old: Pixels, new: Pixels, *, lossy: bool = False) -> Seen | None:
     """Return where two pictures of one size differ visibly; None when they do not.
 
     A pixel differs when its colour is none of those around the same place in the other picture, so that a line drawn
     half a pixel beside is the same line; and, where both are of one colour, when that is another one.
+
+    Args:
+        old: the picture then.
+        new: the picture now.
+        lossy: one of them was compressed so that not each pixel was kept.
     """
     import numpy as np
 
@@ -97,13 +121,14 @@ def visible(old: Pixels, new: Pixels) -> Seen | None:
     rows, columns = _extent(raw, 1), _extent(raw, 0)
     top, left = max(0, rows[0] - 2), max(0, columns[0] - 2)
     part = (slice(top, rows[1] + 3), slice(left, columns[1] + 3))
-    ours, theirs = old[part].astype(np.int16), new[part].astype(np.int16)
+    ours, theirs = old[part], new[part]
     low, high = _around(ours, np.minimum), _around(ours, np.maximum)
     new_low, new_high = _around(theirs, np.minimum), _around(theirs, np.maximum)
-    outside = _outside(ours, new_low, new_high) | _outside(theirs, low, high)
-    flat = ((high - low <= _FLAT) & (new_high - new_low <= _FLAT)).all(axis=2)
-    other_colour = flat & (np.abs(ours - theirs) > _FLAT).any(axis=2)
-    mask = outside.any(axis=2) | other_colour
+    eye = _LOSSY if lossy else _SHARP
+    mask = (_outside(ours, new_low, new_high, eye.edge) | _outside(theirs, low, high, eye.edge)).any(axis=2)
+    flat = ((high - low <= eye.flat) & (new_high - new_low <= eye.flat)).all(axis=2)
+    other_colour = (np.maximum(ours, theirs) - np.minimum(ours, theirs) > eye.flat).any(axis=2)
+    mask |= flat & other_colour
     return Seen(mask, top, left) if mask.any() else None
 
 
@@ -115,8 +140,13 @@ def _extent(mask: Mask, axis: int) -> tuple[int, int]:
     return int(places[0]), int(places[-1])
 
 
-def _outside(pixels: Any, low: Any, high: Any) -> Any:
-    return (pixels < low - _EDGE) | (pixels > high + _EDGE)
+def _outside(pixels: Pixels, low: Pixels, high: Pixels, edge: int) -> Mask:
+    import numpy as np
+
+    # Levels are bytes: they are kept from running over.
+    lowest, highest = np.maximum(low, edge) - np.uint8(edge), np.minimum(high, 255 - edge) + np.uint8(edge)
+    outside: Mask = (pixels < lowest) | (pixels > highest)
+    return outside
 
 
 def _around(pixels: Any, choose: Callable[..., Any]) -> Any:

@@ -37,8 +37,11 @@ class Shown:
 
     def __str__(self) -> str:
         """Return what it is, for a message."""
-        text = next((value for value in reversed(self.bundle.values()) if isinstance(value, str)), "")
-        return f"{self.name} {' '.join(short(text, 60).split())!r}"
+        if self.name == "error":
+            return f"error {short(': '.join(self.bundle.values()), 80)}"
+        text = self.bundle.get("text/plain") or self.bundle.get("text")
+        shown = repr(short(text.strip(), 60)) if isinstance(text, str) else short(", ".join(self.bundle), 60)
+        return f"{self.name} {shown}"
 
 
 def shown_by(cell: Mapping[str, Any], rules: Rules) -> list[Shown]:

@@ -16,8 +16,7 @@ from kernel_exec.replay.compare.terms import Terms
 from kernel_exec.replay.compare.words import mismatch
 
 MANY_VALUES = 300_000
-"""Values that are compared; what is beyond them is not."""
-_LONG_STRING = 10_000
+"""Values that are compared one by one."""
 
 Path = tuple["Path", Any] | None
 _Pair = tuple[Path, Any, Any]
@@ -58,47 +57,63 @@ def unlike(old: Any, new: Any, terms: Terms, *, typed: bool, many: int = 10) -> 
         typed: 1 and 1.0 differ, as they do in Python's reprs and do not in JSON.
         many: how many are enough.
     """
-    return list(islice(_walk(old, new, terms, typed=typed), many))
+    return list(islice(_Walk(terms, typed).through(old, new), many))
 
 
-def _walk(old: Any, new: Any, terms: Terms, *, typed: bool) -> Iterator[Unlike]:
-    pending: list[_Pair] = [(None, old, new)]
-    for _ in range(MANY_VALUES):
-        if not pending:
-            return
-        path, ours, theirs = pending.pop()
-        parts = _parts(path, ours, theirs)
-        if parts is not None:
-            pending += reversed(parts)
-        elif not _same(ours, theirs, terms, typed=typed):
-            yield Unlike(_place(path), ours, theirs)
-    yield Unlike("", "data", f"more than {MANY_VALUES:,} values: not all compared")
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    terms: Terms
+    typed: bool
+
+    def through(self, old: Any, new: Any) -> Iterator[Unlike]:
+        pending: list[_Pair] = [(None, old, new)]
+        for _ in range(MANY_VALUES):
+            if not pending:
+                return
+            path, ours, theirs = pending.pop()
+            parts = _parts(path, ours, theirs)
+            if parts is not None:
+                pending += reversed(parts)
+            elif not self._same(ours, theirs):
+                yield Unlike(_place(path), ours, theirs)
+        # What is left is compared at once, and exactly.
+        yield from (Unlike(_place(path), ours, theirs) for path, ours, theirs in pending if not _equal(ours, theirs))
+
+    def _same(self, old: Any, new: Any) -> bool:
+        if isinstance(old, str) and isinstance(new, str):
+            return old == new or self._same_text(old, new)
+        if isinstance(old, float) and isinstance(new, float):
+            return self.terms.rules.close(old, new)
+        if {type(old), type(new)} == {int, float}:
+            return not self.typed and _close(old, new, self.terms)
+        return _equal(old, new)
+
+    def _same_text(self, old: str, new: str) -> bool:
+        if not self.terms.effort.spend(max(len(old), len(new))):
+            return False
+        return mismatch(without_noise(old, "data"), without_noise(new, "data"), self.terms, "data") is None
 
 
 def _parts(path: Path, old: Any, new: Any) -> list[_Pair] | None:
-    """Return the values in two containers of one kind, side by side; None when they are not containers of one kind."""
-    if isinstance(old, dict) and isinstance(new, dict):
+    """Return the values in two containers of one kind, side by side; None when they are no such ones, or too large."""
+    if type(old) is not type(new) or not isinstance(old, dict | list | tuple) or len(old) + len(new) > MANY_VALUES:
+        return None
+    if isinstance(old, dict):
         keys = [*old, *(key for key in new if key not in old)]
         return [((path, key), old.get(key, NOTHING), new.get(key, NOTHING)) for key in keys]
-    if type(old) is type(new) and isinstance(old, list | tuple):
-        length = max(len(old), len(new))
-        return [((path, index), _item(old, index), _item(new, index)) for index in range(length)]
-    return None
+    length = max(len(old), len(new))
+    return [((path, index), _item(old, index), _item(new, index)) for index in range(length)]
 
 
 def _item(items: list[Any] | tuple[Any, ...], index: int) -> Any:
     return items[index] if index < len(items) else NOTHING
 
 
-def _same(old: Any, new: Any, terms: Terms, *, typed: bool) -> bool:
-    if isinstance(old, str) and isinstance(new, str):
-        return old == new or _same_text(old, new, terms)
-    numbers = isinstance(old, int | float) and isinstance(new, int | float)
-    if numbers and not (isinstance(old, bool) or isinstance(new, bool)):
-        if isinstance(old, int) and isinstance(new, int):
-            return old == new
-        return not (typed and type(old) is not type(new)) and _close(old, new, terms)
-    return type(old) is type(new) and not isinstance(old, dict | list | tuple) and bool(old == new)
+def _equal(old: Any, new: Any) -> bool:
+    try:
+        return type(old) is type(new) and bool(old == new)
+    except RecursionError:
+        return False
 
 
 def _close(old: float, new: float, terms: Terms) -> bool:
@@ -106,12 +121,6 @@ def _close(old: float, new: float, terms: Terms) -> bool:
         return terms.rules.close(old, new)
     except OverflowError:  # a whole number that is too large for a float
         return False
-
-
-def _same_text(old: str, new: str, terms: Terms) -> bool:
-    if max(len(old), len(new)) > _LONG_STRING:
-        return False
-    return mismatch(without_noise(old, "data"), without_noise(new, "data"), terms, "data") is None
 
 
 def _place(path: Path) -> str:

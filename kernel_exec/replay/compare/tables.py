@@ -35,8 +35,8 @@ def table_differences(old: Table, new: Table, terms: Terms) -> list[Difference]:
         )
     cells = _cells(old, new, rows, columns, terms)
     found += islice(cells, MANY)
-    if left := sum(1 for _ in cells):
-        found.append(Difference("table", f"{left:,} more cells differ"))
+    if more_cells := sum(1 for _ in cells):
+        found.append(Difference("table", f"{more_cells:,} more cells differ"))
     return found
 
 
@@ -47,9 +47,7 @@ def _cells(old: Table, new: Table, rows: _Pairs, columns: _Pairs, terms: Terms) 
             ours, theirs = before[column], after[new_column]
             if ours != theirs and (found := _mismatch(ours, theirs, terms)):
                 place = f"row {short(old.rows[row], 40)!r}, column {short(old.columns[column], 40)!r}"
-                tolerance = f" (tolerance {terms.rules.relative:g})" if found.number else ""
-                message = f"{place}: {changed(ours, theirs)}{tolerance}"
-                yield Difference("table", message, short(ours), short(theirs))
+                yield Difference("table", f"{place}: {found}", short(ours), short(theirs))
 
 
 def _paired(old: Sequence[str], new: Sequence[str], what: str, terms: Terms) -> tuple[_Pairs, list[Difference]]:
@@ -93,4 +91,6 @@ def _listed(names: Sequence[str]) -> str:
 def _mismatch(old: str, new: str, terms: Terms) -> Mismatch | None:
     if old == new:
         return None
+    if not terms.effort.spend(max(len(old), len(new))):
+        return Mismatch(old, new)
     return mismatch(without_noise(old, "data"), without_noise(new, "data"), terms, "data")

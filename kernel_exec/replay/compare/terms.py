@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal
 
@@ -16,6 +16,23 @@ Manner = Literal["log", "result", "data"]
 where all is meant, but for addresses and temporary paths."""
 
 
+@dataclass(slots=True)
+class Effort:
+    """How much of a cell is still looked at closely: a recording may hold any amount of anything.
+
+    Attributes:
+        left: characters, of which a million take some two seconds. What comes when they are spent differs as soon as
+            one character does.
+    """
+
+    left: int = 2_000_000
+
+    def spend(self, characters: int) -> bool:
+        """Take some; False when there are not so many left."""
+        self.left -= characters
+        return self.left >= 0
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """By what two outputs are compared.
@@ -24,11 +41,13 @@ class Terms:
         rules: the tolerances, and what is ignored.
         then: the day (UTC) on which the old cell ran; None where the notebook does not say.
         now: the day on which the new one ran.
+        effort: what looking closely takes from.
     """
 
     rules: Rules
     then: date | None = None
     now: date | None = None
+    effort: Effort = field(default_factory=Effort)
 
 
 def day_of(cell: Mapping[str, Any]) -> date | None:

@@ -11,9 +11,6 @@ from kernel_exec.replay.compare.structure import unlike
 from kernel_exec.replay.compare.terms import Manner, Terms
 from kernel_exec.replay.compare.words import Mismatch, mismatch
 
-CLOSELY = 500_000
-"""Characters of lines that are looked at closely in one text, which takes about a second at most; a line beyond that
-differs as soon as one character does."""
 _SANITIZED = 2_000_000
 """The longest text to which patterns of users are applied."""
 
@@ -54,7 +51,6 @@ def _literal_differences(old: str, new: str, literals: tuple[object, object], te
 class _Reader:
     terms: Terms
     manner: Manner
-    left: int = CLOSELY
 
     def side_by_side(self, old: list[str], new: list[str]) -> list[Difference]:
         """Compare texts of the same number of lines."""
@@ -67,8 +63,7 @@ class _Reader:
             return []
         index, found = first
         place = f"line {index + 1}: " if len(old) > 1 else ""
-        tolerance = f" (tolerance {self.terms.rules.relative:g})" if found.number else ""
-        message = f"{place}{changed(found.old, found.new)}{tolerance}{_more(others, 'line')}"
+        message = f"{place}{found}{_more(others, 'line')}"
         return [Difference("number" if found.number else "text", message, short(old[index]), short(new[index]))]
 
     def aligned(self, old: list[str], new: list[str]) -> list[Difference]:
@@ -80,15 +75,14 @@ class _Reader:
         gone, come = old[start : len(old) - end], new[start : len(new) - end]
         parts = [f"{_count(len(lines))} {word}" for lines, word in ((gone, "gone"), (come, "new")) if lines]
         example = f": {short((gone or come)[0].strip(), 60)!r}"
-        message = f"at line {start + 1} {', '.join(parts)}{example}"
+        message = f"line {start + 1}: {', '.join(parts)}{example}"
         return [Difference("text", message, short("\n".join(gone[:20])), short("\n".join(come[:20])))]
 
     def _differ(self, old: str, new: str) -> bool:
         return old != new and self._mismatch(old, new) is not None
 
     def _mismatch(self, old: str, new: str) -> Mismatch | None:
-        self.left -= max(len(old), len(new))
-        if self.left < 0:
+        if not self.terms.effort.spend(max(len(old), len(new))):
             return Mismatch(old, new)
         found = mismatch(without_noise(old, self.manner), without_noise(new, self.manner), self.terms, self.manner)
         if (

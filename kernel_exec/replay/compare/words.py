@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from kernel_exec.replay.compare.difference import changed
 from kernel_exec.replay.compare.moments import MOMENT, both_now
 from kernel_exec.replay.compare.terms import Manner, Terms
 
 _WORD = re.compile(
     rf"(?P<moment>{MOMENT})"
     r"|(?P<clock>(?<![\w.:])\d{1,3}:\d{2}:\d{2}(?:[.,]\d+)?(?![\w:]))"
-    r"|(?P<name>\d+(?:\.\d+){2,}|[^\W\d]\w*)"  # versions and addresses are no numbers
+    r"|(?P<name>0[xX][0-9a-fA-F]+|\d+(?:\.\d+){2,}|[^\W\d]\w*)"  # versions and addresses are no numbers
     r"|(?P<number>[+-]?(?:\d+(?:\.\d+)?|(?<!\w)\.\d+)(?:[eE][+-]?\d+)?)"
     r"|\S"
 )
@@ -29,12 +30,19 @@ class Mismatch:
     Attributes:
         old: what stood there; "" at the end of the line.
         new: what stands there now.
-        number: both are numbers, beyond tolerance.
+        number: both are numbers.
+        tolerance: how far they might have been from each other; None where that had to be nothing.
     """
 
     old: str
     new: str
     number: bool = False
+    tolerance: float | None = None
+
+    def __str__(self) -> str:
+        """Return it for a message."""
+        tolerance = f" (tolerance {self.tolerance:g})" if self.tolerance is not None else ""
+        return f"{changed(self.old, self.new)}{tolerance}"
 
 
 def mismatch(old: str, new: str, terms: Terms, manner: Manner) -> Mismatch | None:
@@ -51,7 +59,9 @@ def mismatch(old: str, new: str, terms: Terms, manner: Manner) -> Mismatch | Non
     for ours, theirs in zip_longest(_words(old), _words(new), fillvalue=("", None)):
         if ours != theirs and not _alike(ours, theirs, terms, manner):
             numbers = ours[1] == theirs[1] == "number"
-            return Mismatch(ours[0], theirs[0], numbers)
+            whole = _WHOLE.fullmatch(ours[0]) or _WHOLE.fullmatch(theirs[0])
+            tolerance = terms.rules.relative if numbers and not whole else None
+            return Mismatch(ours[0], theirs[0], numbers, tolerance)
     return None
 
 
