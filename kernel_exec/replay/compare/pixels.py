@@ -23,7 +23,7 @@ class _Eye:
     """What is too little to be seen.
 
     Attributes:
-        edge: levels by which a pixel may leave the range of colours around the same place: what smoothing does at edges.
+        edge: levels by which a pixel may leave the range of colours around the same place, as smoothing does at edges.
         flat: levels by which it may differ where both pictures are of one colour.
     """
 
