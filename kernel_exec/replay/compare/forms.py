@@ -13,6 +13,9 @@ from kernel_exec.replay.compare.structure import unlike
 from kernel_exec.replay.compare.terms import Terms
 from kernel_exec.replay.compare.texts import text_differences
 
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+"""Names a model by an id that is made up in each kernel: that there is one is all that can be compared."""
+
 _Compare = Callable[[Any, Any, Terms], list[Difference]]
 
 
@@ -21,11 +24,13 @@ def form_differences(mime: str, old: Any, new: Any, terms: Terms) -> list[Differ
 
     Args:
         mime: the type.
-        old: the value then: data for JSON, a string for all else.
+        old: the value then: data for JSON, a string for all else, unless the notebook is broken.
         new: the value now.
         terms: how close they must be.
     """
-    if isinstance(old, str) and old == new:
+    if not isinstance(old, str) or not isinstance(new, str):
+        return [] if mime == _WIDGET else json_differences(old, new, terms)
+    if old == new:
         return []
     if (compare := _compare(mime)) is not None:
         return compare(old, new, terms)
@@ -44,13 +49,7 @@ def _result_differences(old: str, new: str, terms: Terms) -> list[Difference]:
     return text_differences(old, new, terms, "result")
 
 
-def _no_differences(_: Any, __: Any, ___: Terms) -> list[Difference]:
-    return []
-
-
 _COMPARES: dict[str, _Compare] = {
-    # It names a model by an id that is made up in each kernel: that there is one is all that can be compared.
-    "application/vnd.jupyter.widget-view+json": _no_differences,
     "application/javascript": _result_differences,
     "application/x-latex": _result_differences,
     "image/svg+xml": svg_differences,

@@ -117,7 +117,10 @@ def _grid(text: str, cells: int) -> Grid:
         elif name == "tr" and not closing:
             row, column = row + 1, 0
             (grid.head if in_head else grid.body).append(row)
-        elif name in {"th", "td"} and not closing and row >= 0:
+        elif name in {"th", "td"} and not closing:
+            if row < 0:  # a table without rows is one row
+                row = 0
+                grid.body.append(row)
             stop = tags[index + 1].start() if index + 1 < len(tags) else len(text)
             while (row, column) in grid.places:
                 column += 1

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 32 * 2**20
 _PIXELS_PER_CHARACTER = 100
 """Levels of pixels that take as long as a character of text."""
+_FEW = 3
 _PANEL = (800, 800)
 _RED = (220, 0, 40)
 
@@ -60,11 +61,16 @@ def picture_differences(old: bytes, new: bytes, terms: Terms) -> list[Difference
         return [Difference("image", message, before, after, picture=_panels(ours, theirs, None))]
     seen = visible(ours, theirs, lossy=is_lossy(old) or is_lossy(new))
     total = ours.shape[0] * ours.shape[1]
-    if seen is None or seen.count <= terms.rules.image * total:
+    if seen is None or seen.count <= _allowed(terms.rules.image, total):
         return []
     left, top, right, bottom = seen.box
     message = f"{seen.count:,} of {total:,} pixels differ, from ({left}, {top}) to ({right}, {bottom})"
     return [Difference("image", message, before, after, picture=_panels(ours, theirs, seen))]
+
+
+def _allowed(share: float, total: int) -> float:
+    """Return how many pixels may differ: of a small picture a few, too, as smoothing knows no size."""
+    return max(_FEW, share * total) if share else 0
 
 
 def _size(pixels: Pixels) -> str:

@@ -50,7 +50,8 @@ class Rules:
             summation does to a double, and finds a change in any digit that is printed by default.
         absolute: how much they may differ whatever their size: what is left where zero was meant, such as 1e-17.
             Whole numbers are exact: they must be the same whatever the tolerances.
-        image: the share of an image's pixels that may differ visibly. The default is 3 pixels in 640 x 480.
+        image: the share of an image's pixels that may differ visibly. The default is 3 pixels in 640 x 480,
+            and in anything smaller; 0 allows none.
         sanitize: patterns that are replaced in all texts first.
         ignore: what is not compared at all.
         ignore_artifacts: patterns of paths, such as "*.log", of files that are not compared.

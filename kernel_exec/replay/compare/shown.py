@@ -26,7 +26,8 @@ class Shown:
     Attributes:
         name: "stdout", "stderr", "result", "display" or "error".
         index: where it is, or begins, among the cell's outputs.
-        bundle: what it holds by MIME type; text is one string. Of an error, `ename` and `evalue`.
+        bundle: what it holds by MIME type; text is one string, unless the notebook has something else in its place. Of
+            an error, `ename` and `evalue`.
         facts: what our kernels say beside it: type, shape, types of columns; "" where nothing is said.
     """
 
@@ -82,7 +83,8 @@ def _shown(index: int, output: Any) -> Shown | None:
 
 
 def _value(mime: str, value: Any) -> Any:
-    return value if is_json(mime) else one_text(value)
+    lines = isinstance(value, list) and all(isinstance(line, str) for line in value)
+    return "".join(value) if lines and not is_json(mime) else value
 
 
 def _facts(metadata: Any) -> str:
