@@ -83,7 +83,7 @@ CHANGES = [
     Planted(
         "steps of a progress bar",
         "bar(9.5)",
-        "bar(9.5); sys.stderr.write('  3%|   | 1/30 [00:01<00:02, 1it/s]')",
+        "bar(9.5); sys.stderr.write('  3%|   | 1/30 [00:01<00:02, 1it/s]');",
         "text",
     ),
     Planted("stdout that becomes stderr", "print('a')", "print('a', file=sys.stderr)", "missing output"),

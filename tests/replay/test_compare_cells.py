@@ -55,6 +55,13 @@ def test_a_form_more_or_less() -> None:
     assert kinds(new, old) == ["extra output"]
 
 
+def test_of_very_many_outputs_the_first_ones_are_compared_and_all_are_counted() -> None:
+    many = [display(text_plain=str(n)) for n in range(2_005)]
+    assert kinds(cell(*many), cell(*many)) == []
+    assert kinds(cell(*many), cell(*many[:-1])) == ["number"]
+    assert kinds(cell(*(stream("a") for _ in range(3_000))), cell(stream("a" * 3_000))) == []
+
+
 def test_what_our_kernels_say_of_types_is_compared() -> None:
     def described(dtype: str) -> dict[str, Any]:
         text = f"DataFrame, 1 row x 1 column\n  n: {dtype}\nrows:\n   n\n0  1"

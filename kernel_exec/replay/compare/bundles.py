@@ -24,11 +24,11 @@ def shown_differences(old: Shown, new: Shown, terms: Terms) -> list[Difference]:
         return _error_differences(old, new, terms)
     if old.name in {"stdout", "stderr"}:
         return _at(old, old.name, text_differences(old.bundle["text"], new.bundle["text"], terms, "log"))
-    found = _at(old, "type", _fact_differences(old.facts, new.facts, terms))
     for mime in sorted({*old.bundle, *new.bundle}, key=_richness):
         if differences := _mime_differences(mime, old, new, terms):
-            return [*found, *_at(old, mime, differences)]
-    return found
+            return _at(old, mime, differences)
+    # What no form shows, such as another size of the same numbers.
+    return _at(old, "type", _fact_differences(old.facts, new.facts, terms))
 
 
 def _at(shown: Shown, form: str, differences: list[Difference]) -> list[Difference]:

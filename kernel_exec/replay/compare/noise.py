@@ -38,6 +38,7 @@ _DATA: tuple[_Replacement, ...] = (
 _RESULT: tuple[_Replacement, ...] = (
     (re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), "UUID"),
     (re.compile(r"<ipython-input-\d+-[0-9a-f]+>"), "<ipython-input>"),
+    (re.compile(r"\bCell In\[\d+\]"), "Cell In[N]"),
     (re.compile(rf"\b{_NUMBER} {_UNIT} (?:±|\+-) {_NUMBER} {_UNIT} per loop(?: \([^)]{{0,200}}\))?"), "TIME per loop"),
     (
         re.compile(r"\((?:main|default|tags/[^,\s]+|heads/[^,\s]+)[^,()]{0,40}, \w{3} [ \d]\d \d{4}, [\d:]{8}\)"),
@@ -49,11 +50,14 @@ _RESULT: tuple[_Replacement, ...] = (
 )
 _LOG: tuple[_Replacement, ...] = (
     (re.compile(r"^(CPU times|Wall time): .*"), r"\1: TIME"),
-    # Beside the bar: [00:02<00:00, 12.3it/s]
-    (re.compile(r"\[[\d:?]{4,12}<[\d:?]{1,12},[^\]\n]{0,80}\]"), "[SPEED]"),
+    # Beside a bar: [00:02<00:00, 12.3it/s]; of one without a total: [00:02, 12.3it/s]; of Keras: 3s 21ms/step
+    (re.compile(r"\[\d{1,3}(?::\d\d){1,2}(?:<[\d:?]{1,12})?, [^\]]{0,80}/[^\]]{0,80}\]"), "[SPEED]"),
     (re.compile(rf"\b{_NUMBER} ?(?:it/s|s/it|[kMG]i?B/s|bytes/s)"), "SPEED"),
     (re.compile(rf"(?i)\b({_SPENT})\b(:?=? ?){_NUMBER} ?{_UNIT}"), r"\1\2TIME"),
     (re.compile(r"(?i)\b(elapsed|took|duration|runtime|wall time|time taken)(:? ?=? ?)\d+\.\d+"), r"\1\2TIME"),
+    (re.compile(r"\b\d{1,6}s \d{1,6}[mµun]?s/(?:step|epoch|sample|batch)\b"), "SPEED"),
+    # Where a library is installed, and which of its lines warns, is for its version to say.
+    (re.compile(r"(?<!\S)/[^\s:]{0,300}/((?:site|dist)-packages|lib/python\d\.\d+)/([^\s:]{1,300}):\d+"), r"\1/\2:N"),
     (re.compile(r"(?i)\b(pid|process id)(\W{1,3})\d+"), r"\1\2ID"),
 )
 _OF_MANNER: dict[Manner, tuple[_Replacement, ...]] = {

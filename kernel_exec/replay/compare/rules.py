@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal, get_args
 
-from kernel_exec.errors import InvalidArgument
+from kernel_exec.errors import InvalidArgument, WrongType
 
 Ignorable = Literal["stdout", "stderr", "results", "displays", "images", "errors", "artifacts"]
 
@@ -72,6 +72,8 @@ class Rules:
     def __post_init__(self) -> None:
         for name in ("relative", "absolute", "image"):
             value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise WrongType(f"{name} must be a number, not {value!r}")
             if not 0 <= value < math.inf:
                 raise InvalidArgument(f"{name} must be a number from 0 on, not {value!r}")
         for name in self.ignore:
@@ -96,5 +98,5 @@ class Rules:
     def with_directories(self, directories: Iterable[str]) -> Rules:
         """Return rules for which each of these directories (work directories, then and now) is the same one."""
         longest_first = sorted(set(directories), key=len, reverse=True)
-        more = tuple(Sanitizer(re.escape(path.rstrip("/")) + r"(?![\w-])", "<workdir>") for path in longest_first)
+        more = tuple(Sanitizer(re.escape(path.rstrip("/")) + r"(?![\w-]|\.\w)", "<workdir>") for path in longest_first)
         return replace(self, sanitize=(*more, *self.sanitize))

@@ -12,7 +12,7 @@ from kernel_exec.replay.compare.difference import short
 from kernel_exec.replay.compare.rules import Rules
 
 MAX_OUTPUTS = 2_000
-"""Outputs of a cell that are compared."""
+"""Outputs of a cell that are compared; of others, how many there are."""
 
 _NAMES = {"execute_result": "result", "display_data": "display"}
 _STREAMS = frozenset({"stdout", "stderr"})
@@ -51,13 +51,17 @@ def shown_by(cell: Mapping[str, Any], rules: Rules) -> list[Shown]:
     Of neighbouring streams all stdout is one and all stderr is one, as how they were chunked and interleaved is chance.
     """
     outputs = cell.get("outputs")
-    items = list(enumerate(outputs[:MAX_OUTPUTS])) if isinstance(outputs, list) else []
+    items = enumerate(outputs) if isinstance(outputs, list) else ()
     every = [item for index, output in items if (item := _shown(index, output)) is not None]
     wanted = [item for item in every if _IGNORED_AS[item.name] not in rules.ignore]
     if "images" in rules.ignore:
         for item in wanted:
             item.bundle = {mime: value for mime, value in item.bundle.items() if not mime.startswith("image/")}
-    return [item for item in _merged(wanted) if item.bundle]
+    shown = [item for item in _merged(wanted) if item.bundle]
+    if len(shown) > MAX_OUTPUTS:
+        beyond = f"{len(shown) - MAX_OUTPUTS:,} more outputs"
+        shown[MAX_OUTPUTS:] = [Shown("display", shown[MAX_OUTPUTS].index, {"text/plain": beyond})]
+    return shown
 
 
 def one_text(value: Any) -> str:
