@@ -67,7 +67,7 @@ CELL = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(CELL, CELL)
 def test_anything_is_compared(old: Any, new: Any) -> None:
     for ours, theirs in ((old, new), (new, old)):
@@ -95,11 +95,12 @@ def test_any_texts_are_compared(old: str, new: str) -> None:
         )
 
 
-LONG = 25_000
+LONG = 15_000
 PIECES = [
     "a", "1", "1.", "1,", "-", "_", "0x7f", "0x", "at 0x1", "/tmp/", "/tmp/a", "/tmp/a1", "/var/folders/a/", "a1",
     "T_", "e1", "2024-01-01 ", "2024-01-01 10:00:00", "12:", "12:30:45 ", "Mon, ", "Jan 1 ", "1 Jan ",
-    "datetime.date(2024, 1", "[", "[1:", "{", "{'", "(", "(main, ", "<", "<td ", "<table>", "<ipython-input-1-",
+    "datetime.date(2024, 1", "[", "[1:", "{", "{'", "(", "(main, ", "(tags/", "(tags/a ",
+    "<", "<td ", "<table>", "<ipython-input-1-",
     "\x1b[", "\x1b]", "\r", "a\r", "\b", "in 1", "in 1 ", "took ", "1 s ± ", "it/s", "CPU times: ", "pid ", "v1.2.3",
     "1.2.3.", "abcdef12-", "0123456789abcdef", "\\", "'", "&lt;",
 ]  # fmt: skip
@@ -143,11 +144,11 @@ def large(size: int, leaf: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", large(0, ""))
 def test_nothing_large_takes_long(name: str) -> None:
-    old, new = large(2_000_000, "1.5")[name], large(2_000_000, "1.6")[name]
+    old, new = large(1_000_000, "1.5")[name], large(1_000_000, "1.6")[name]
     began = time.process_time()
     assert cell_differences(old, new)
     assert time.process_time() - began < 4
-    assert cell_differences(old, large(2_000_000, "1.5")[name]) == []
+    assert cell_differences(old, large(1_000_000, "1.5")[name]) == []
 
 
 def test_a_hundred_million_characters() -> None:

@@ -25,6 +25,8 @@ def found(old: str, new: str, manner: Manner, rules: Rules | None = None) -> lis
         ("0xff", "0xfe", False, False, False),
         ("0x10000000000", "0x10000000001", False, False, False),
         ("/tmp/tmpab12cd34", "/tmp/tmpzz99yy88", True, True, True),
+        ("/tmp/tmpabcdefgh", "/tmp/tmpgfedcbaz", True, True, True),
+        ("/tmp/tmp.Ab3dEfGhIj", "/tmp/tmp.X3dEfGhIjk", True, True, True),
         ("/tmp/tmpab12cd34/a.csv", "/tmp/x/a.csv", True, True, True),
         ("/tmp/tmpab12cd34/a.csv", "/tmp/tmpab12cd34/b.csv", False, False, False),
         ("/tmp/sales.csv", "/tmp/costs.csv", False, False, False),

@@ -16,6 +16,7 @@ _NUMBER = r"\d+(?:[.,]\d+)?"
 _SPENT = "took|elapsed|duration|runtime|time|finished|done|completed|after|in|eta"
 _UNIT = r"(?:[mµμun]?s|secs?|seconds?|min|mins|minutes?|h|hours?|it/s|s/it)\b"
 _TEMPORARY = r"(?:/private)?(?:/var/folders/\w+/\w+/T|/var/tmp|/dev/shm|/tmp)"
+_MADE_UP = r"(?:tmp(?:\.\w{6,12}|[a-z0-9_]{8})|[\w-]{0,60}?[a-zA-Z_]\d{1,20}[a-zA-Z_]\w{0,60})"
 
 # Three numbers: with two it would be any number, with four an address of the internet; 31.12.2024 is a date.
 _VERSION = re.compile(
@@ -28,12 +29,7 @@ _DATA: tuple[_Replacement, ...] = (
     (re.compile(r"\bipykernel_\d+(?:/\d+)?"), "ipykernel_N"),
     # A directory in the place for temporary ones is somebody's scratch; a file there only if its name looks made up.
     (re.compile(rf"{_TEMPORARY}/[\w.+-]{{1,200}}(?=/)"), "TEMPORARY"),
-    (
-        re.compile(
-            rf"{_TEMPORARY}/(?:tmp[a-z0-9_]{{8}}|[\w-]{{0,60}}?[a-zA-Z_]\d{{1,20}}[a-zA-Z_]\w{{0,60}})(?=[.\W]|$)"
-        ),
-        "TEMPORARY",
-    ),
+    (re.compile(rf"{_TEMPORARY}/{_MADE_UP}(?=[.\W]|$)"), "TEMPORARY"),
 )
 _RESULT: tuple[_Replacement, ...] = (
     (re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), "UUID"),
@@ -41,7 +37,7 @@ _RESULT: tuple[_Replacement, ...] = (
     (re.compile(r"\bCell In\[\d+\]"), "Cell In[N]"),
     (re.compile(rf"\b{_NUMBER} {_UNIT} (?:±|\+-) {_NUMBER} {_UNIT} per loop(?: \([^)]{{0,200}}\))?"), "TIME per loop"),
     (
-        re.compile(r"\((?:main|default|tags/[^,\s]+|heads/[^,\s]+)[^,()]{0,40}, \w{3} [ \d]\d \d{4}, [\d:]{8}\)"),
+        re.compile(r"\((?:main|default|(?:tags|heads)/[^,\s]{1,40})[^,()]{0,40}, \w{3} [ \d]\d \d{4}, [\d:]{8}\)"),
         "(BUILD)",
     ),
     (_VERSION, "VERSION"),
@@ -60,6 +56,8 @@ _LOG: tuple[_Replacement, ...] = (
     (re.compile(r"(?<!\S)/[^\s:]{0,300}/((?:site|dist)-packages|lib/python\d\.\d+)/([^\s:]{1,300}):\d+"), r"\1/\2:N"),
     (re.compile(r"(?i)\b(pid|process id)(\W{1,3})\d+"), r"\1\2ID"),
 )
+_SUSPECT = re.compile(rf"[0-9]|{_TEMPORARY}")
+"""What is in each line that has noise."""
 _OF_MANNER: dict[Manner, tuple[_Replacement, ...]] = {
     "data": _DATA,
     "result": (*_DATA, *_RESULT),
@@ -80,6 +78,8 @@ def without_noise(line: str, manner: Manner) -> str:
     line = strip_ansi(line)
     if "\r" in line or "\b" in line:
         line = str(TerminalText(line))
+    if not _SUSPECT.search(line):
+        return line
     for pattern, replacement in _OF_MANNER[manner]:
         line = pattern.sub(replacement, line)
     return line
