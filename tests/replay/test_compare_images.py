@@ -119,6 +119,30 @@ def test_a_lossy_picture(form: str) -> None:
     assert compared(encoded(image, form, quality=90), encoded(other, form, quality=90), mime)
 
 
+def test_sixteen_bits_a_pixel() -> None:
+    old, new = (Image.fromarray(np.full((50, 50), level, np.uint16)) for level in (30_000, 40_000))
+    assert compared(encoded(old), encoded(new))
+    assert compared(encoded(old), encoded(Image.fromarray(np.full((50, 50), 30_100, np.uint16)))) == []
+
+
+def test_an_animation_is_the_same_or_not() -> None:
+    first, second, third = drawn(), drawn(((10, 10, 50, 50), "red")), drawn(((10, 10, 50, 50), "blue"))
+    old, new = (encoded(first, "GIF", save_all=True, append_images=[frame]) for frame in (second, third))
+    assert compared(old, old, "image_gif") == []
+    assert compared(old, new, "image_gif")
+
+
+def test_pictures_in_html() -> None:
+    def page(colour: str, note: str = "", text: str = "") -> str:
+        picture = encoded(drawn(((10, 10, 50, 50), colour)), comment=note, compress_level=len(note))
+        return f'<table><tr><td><img src="data:image/png;base64,{picture}"></table>{text}'
+
+    assert compared(page("red"), page("red", "abc"), "text_html") == []
+    (found,) = compared(page("red"), page("blue"), "text_html")
+    assert (found.kind, bool(found.picture)) == ("image", True)
+    assert [difference.kind for difference in compared(page("red"), page("red", text="x"), "text_html")] == ["text"]
+
+
 def test_how_much_may_differ() -> None:
     old, new = encoded(drawn()), encoded(drawn(((10, 10, 29, 29), "black")))
     assert compared(old, new, rules=Rules(image=0.01))

@@ -65,6 +65,7 @@ def found(old: str, new: str, manner: Manner, rules: Rules | None = None) -> lis
         ("[{'x'}, 1]", "({'x'}, 1)", False, False, False),
         ("1e-17", "-2.2e-16", True, True, True),
         ("1e-9", "2e-9", False, False, False),
+        ("1e-14", "2e-14", False, False, False),
         ("0.30000000000000004", "0.3", True, True, True),
         ("1000000001", "1000000002", False, False, False),
         ("1.0", "1", False, False, False),

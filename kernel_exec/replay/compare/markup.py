@@ -6,6 +6,7 @@ import re
 
 from kernel_exec.replay.compare.difference import Difference
 from kernel_exec.replay.compare.grids import TooLarge, tables_of
+from kernel_exec.replay.compare.images import encoded_differences
 from kernel_exec.replay.compare.tables import table_differences
 from kernel_exec.replay.compare.terms import Terms
 from kernel_exec.replay.compare.texts import text_differences
@@ -19,17 +20,23 @@ _IDS = re.compile(
     r"|(?<![\w.])(?=[0-9]{0,64}[a-f])(?=[a-f]{0,64}[0-9])[0-9a-f]{16,64}\b"
     r"|(?<![\w-])[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b"  # plotly, widgets
 )
+_PICTURE = re.compile(r"data:image/(?:png|jpeg|gif|webp);base64,([A-Za-z0-9+/=]+)")
 _NOT_SHOWN = re.compile(r"<\?xml[^>]{0,300}>|<!DOCTYPE[^>]{0,300}>")
 
 
 def html_differences(old: str, new: str, terms: Terms) -> list[Difference]:
-    """Return how two pieces of HTML differ: tables as tables, all else as text.
+    """Return how two pieces of HTML differ: tables as tables, pictures in them as pictures, all else as text.
 
     Args:
         old: the HTML then.
         new: the HTML now.
         terms: how close numbers must be, and when the cells ran.
     """
+    pictures = _PICTURE.findall(old), _PICTURE.findall(new)
+    if any(pictures) and len(pictures[0]) == len(pictures[1]):
+        pairs = zip(*pictures, strict=True)
+        found = [difference for pair in pairs for difference in encoded_differences(*pair, terms)]
+        return found or html_differences(_PICTURE.sub("picture", old), _PICTURE.sub("picture", new), terms)
     if max(len(old), len(new)) > _MAX_TEXT:
         return text_differences(old, new, terms, "result")
     ours, theirs = (_with_numbered_ids(terms.rules.sanitized(text)) for text in (old, new))

@@ -54,7 +54,12 @@ def decoded(data: bytes) -> Pixels:
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise Undecodable(f"{width} x {height} pixels are more than {MAX_PIXELS:,}")
+            if getattr(image, "is_animated", False):
+                raise Undecodable("it moves, and only its first picture could be looked at")
             image.load()
+            if image.mode.startswith(("I", "F")):  # 16 bits a pixel, which "RGB" would cut off
+                levels = (np.asarray(image, np.float64) / 257).clip(0, 255).astype(np.uint8)
+                return np.repeat(levels[:, :, None], 3, axis=2)
             if image.mode == "RGB" or not image.has_transparency_data:
                 return np.asarray(image.convert("RGB"))
             rgba = image.convert("RGBA")

@@ -48,8 +48,9 @@ class Rules:
     Args:
         relative: how much numbers may differ, relative to the larger one. The default lets pass what another order of
             summation does to a double, and finds a change in any digit that is printed by default.
-        absolute: how much they may differ whatever their size: what is left where zero was meant, such as 1e-17.
-            Whole numbers are exact: they must be the same whatever the tolerances.
+        absolute: how much they may differ whatever their size: what is left where zero was meant, such as 1e-17. For
+            data that is as small as that (a charge in coulombs), set it to 0. Whole numbers must be the same whatever
+            the tolerances.
         image: the share of an image's pixels that may differ visibly. The default is 3 pixels in 640 x 480,
             and in anything smaller; 0 allows none.
         sanitize: patterns that are replaced in all texts first.
@@ -62,7 +63,7 @@ class Rules:
     """
 
     relative: float = 1e-9
-    absolute: float = 1e-12
+    absolute: float = 1e-15
     image: float = 1e-5
     sanitize: tuple[Sanitizer, ...] = ()
     ignore: frozenset[Ignorable] = frozenset()
