@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, PngImagePlugin
 
 from kernel_exec.replay.compare import Difference, Rules, cell_differences
 from kernel_exec.replay.compare.pixels import MAX_PIXELS
@@ -117,6 +117,14 @@ def test_a_lossy_picture(form: str) -> None:
     mime = f"image_{form.lower()}"
     assert compared(encoded(image, form, quality=90), encoded(image, form, quality=80), mime) == []
     assert compared(encoded(image, form, quality=90), encoded(other, form, quality=90), mime)
+
+
+def test_notes_beside_a_picture_are_no_difference_and_the_picture_is() -> None:
+    about = PngImagePlugin.PngInfo()
+    about.add_text("Author", "a")
+    about.add_itxt("Title", "b", zip=True)
+    assert compared(WHITE, encoded(drawn(), pnginfo=about)) == []
+    assert compared(WHITE, encoded(drawn(((10, 10, 90, 90), "red")), pnginfo=about))
 
 
 def test_sixteen_bits_a_pixel() -> None:

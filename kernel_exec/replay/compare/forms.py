@@ -41,7 +41,7 @@ def json_differences(old: Any, new: Any, terms: Terms) -> list[Difference]:
     """Return how JSON differs, the first values of it: keys in any order, numbers within tolerance."""
     return [
         Difference("data", f"{value.place}: {changed(value.old, value.new)}", short(value.old), short(value.new))
-        for value in unlike(old, new, terms, typed=False)
+        for value in unlike(old, new, terms)
     ]
 
 

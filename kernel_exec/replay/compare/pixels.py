@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 MAX_PIXELS = 16_000_000
+_PNG = b"\x89PNG\r\n\x1a\n"
+_NOTES = frozenset({b"tEXt", b"zTXt", b"iTXt", b"tIME"})
 _FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP")
 
 
@@ -73,6 +75,19 @@ def decoded(data: bytes) -> Pixels:
         raise
     except Exception as error:  # a decoder raises what it likes about what it is given
         raise Undecodable(f"{type(error).__name__}: {error}") from error
+
+
+def without_notes(data: bytes) -> bytes:
+    """Return a PNG without what is written beside the picture (author, program, time); all else as it is."""
+    if not data.startswith(_PNG):
+        return data
+    kept, at = [_PNG], len(_PNG)
+    while at < len(data):
+        end = at + 12 + int.from_bytes(data[at : at + 4])
+        if data[at + 4 : at + 8] not in _NOTES:
+            kept.append(data[at:end])
+        at = end
+    return b"".join(kept)
 
 
 def is_lossy(data: bytes) -> bool:

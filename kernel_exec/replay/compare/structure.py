@@ -12,7 +12,7 @@ from typing import Any
 
 from kernel_exec.replay.compare.difference import short
 from kernel_exec.replay.compare.noise import without_noise
-from kernel_exec.replay.compare.terms import Terms
+from kernel_exec.replay.compare.terms import Manner, Terms
 from kernel_exec.replay.compare.words import mismatch
 
 MANY_VALUES = 300_000
@@ -47,7 +47,9 @@ class Unlike:
     new: Any
 
 
-def unlike(old: Any, new: Any, terms: Terms, *, typed: bool, many: int = 10) -> list[Unlike]:
+def unlike(
+    old: Any, new: Any, terms: Terms, *, typed: bool = False, manner: Manner = "data", many: int = 10
+) -> list[Unlike]:
     """Return the values that differ, in order, at most `many`.
 
     Args:
@@ -55,15 +57,17 @@ def unlike(old: Any, new: Any, terms: Terms, *, typed: bool, many: int = 10) -> 
         new: the data now.
         terms: how close numbers must be.
         typed: 1 and 1.0 differ, as they do in Python's reprs and do not in JSON.
+        manner: how strings in it are read.
         many: how many are enough.
     """
-    return list(islice(_Walk(terms, typed).through(old, new), many))
+    return list(islice(_Walk(terms, typed, manner).through(old, new), many))
 
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
     terms: Terms
     typed: bool
+    manner: Manner
 
     def through(self, old: Any, new: Any) -> Iterator[Unlike]:
         pending: list[_Pair] = [(None, old, new)]
@@ -91,7 +95,8 @@ class _Walk:
     def _same_text(self, old: str, new: str) -> bool:
         if not self.terms.effort.spend(max(len(old), len(new))):
             return False
-        return mismatch(without_noise(old, "data"), without_noise(new, "data"), self.terms, "data") is None
+        ours, theirs = without_noise(old, self.manner), without_noise(new, self.manner)
+        return mismatch(ours, theirs, self.terms, self.manner) is None
 
 
 def _parts(path: Path, old: Any, new: Any) -> list[_Pair] | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kernel_exec.replay.compare.difference import Difference, changed, short
 from kernel_exec.replay.compare.literals import both_read
 from kernel_exec.replay.compare.noise import lines_of, without_noise
-from kernel_exec.replay.compare.structure import unlike
+from kernel_exec.replay.compare.structure import Unlike, unlike
 from kernel_exec.replay.compare.terms import Manner, Terms
 from kernel_exec.replay.compare.words import Mismatch, mismatch
 
@@ -28,29 +28,32 @@ def text_differences(old: str, new: str, terms: Terms, manner: Manner) -> list[D
         return []
     if max(len(old), len(new)) <= _SANITIZED:
         old, new = terms.rules.sanitized(old), terms.rules.sanitized(new)
-    if (literals := both_read(old, new)) is not None:
-        return _literal_differences(old, new, literals, terms)
     reader = _Reader(terms, manner)
-    ours, theirs = lines_of(old, manner), lines_of(new, manner)
-    return reader.side_by_side(ours, theirs) if len(ours) == len(theirs) else reader.aligned(ours, theirs)
-
-
-def _literal_differences(old: str, new: str, literals: tuple[object, object], terms: Terms) -> list[Difference]:
-    values = unlike(*literals, terms, typed=True)
-    if not values:
+    values = reader.unlike(old, new)
+    if values is not None and not values:
         return []
+    ours, theirs = lines_of(old, manner), lines_of(new, manner)
+    found = reader.side_by_side(ours, theirs) if len(ours) == len(theirs) else reader.aligned(ours, theirs)
+    return [_told(values, old, new)] if found and values else found
+
+
+def _told(values: list[Unlike], old: str, new: str) -> Difference:
+    """Tell of values in a literal, which says more than where the text differs."""
     first = values[0]
     numbers = all(isinstance(value, int | float) for value in (first.old, first.new))
-    message = f"{first.place}: {changed(first.old, first.new)}".removeprefix(": ")
-    return [
-        Difference("number" if numbers else "text", message + _more(len(values) - 1, "value"), short(old), short(new))
-    ]
+    message = f"{first.place}: {changed(first.old, first.new)}".removeprefix(": ") + _more(len(values) - 1, "value")
+    return Difference("number" if numbers else "text", message, short(old), short(new))
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Reader:
     terms: Terms
     manner: Manner
+
+    def unlike(self, old: str, new: str) -> list[Unlike] | None:
+        """Return the values that differ in two literals of Python; None when they are none."""
+        literals = both_read(old, new)
+        return None if literals is None else unlike(*literals, self.terms, typed=True, manner=self.manner)
 
     def side_by_side(self, old: list[str], new: list[str]) -> list[Difference]:
         """Compare texts of the same number of lines."""
@@ -85,13 +88,7 @@ class _Reader:
         if not self.terms.effort.spend(max(len(old), len(new))):
             return Mismatch(old, new)
         found = mismatch(without_noise(old, self.manner), without_noise(new, self.manner), self.terms, self.manner)
-        if (
-            found is not None
-            and (literals := both_read(old, new)) is not None
-            and not unlike(*literals, self.terms, typed=True)
-        ):
-            return None
-        return found
+        return None if found is not None and self.unlike(old, new) == [] else found
 
 
 def _count(lines: int) -> str:
