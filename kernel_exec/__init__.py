@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kernel_exec.compare import Difference, Rules
     from kernel_exec.errors import (
         EngineError,
         EngineUnavailable,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from kernel_exec.metrics import Metrics
     from kernel_exec.player import Progress
     from kernel_exec.replays.run import Replay, areplay, replay
+    from kernel_exec.replays.verify import Verification, VerifiedCell, averify, verify
     from kernel_exec.results import (
         Artifact,
         Completions,
@@ -62,6 +64,7 @@ __all__ = [
     "Artifact",
     "AsyncExecutor",
     "Completions",
+    "Difference",
     "DockerKernel",
     "EngineError",
     "EngineUnavailable",
@@ -95,15 +98,20 @@ __all__ = [
     "RequestTimeout",
     "ResultNotReady",
     "Resumption",
+    "Rules",
     "TransferError",
     "UnknownKernel",
     "UnknownVariable",
     "Unsupported",
     "ValueRefused",
     "Variable",
+    "Verification",
+    "VerifiedCell",
     "WrongType",
     "areplay",
+    "averify",
     "replay",
+    "verify",
 ]
 
 # Where the names live that are not in `errors`. They are loaded when they are first asked for: a program that only
@@ -112,6 +120,7 @@ _HOMES = {
     "Artifact": "results",
     "AsyncExecutor": "executor",
     "Completions": "results",
+    "Difference": "compare",
     "ErrorInfo": "results",
     "Execution": "execution",
     "ExecutionResult": "results",
@@ -126,9 +135,14 @@ _HOMES = {
     "Replay": "replays.run",
     "ReplayedCell": "results",
     "Resumption": "results",
+    "Rules": "compare",
     "Variable": "results",
+    "Verification": "replays.verify",
+    "VerifiedCell": "replays.verify",
     "areplay": "replays.run",
+    "averify": "replays.verify",
     "replay": "replays.run",
+    "verify": "replays.verify",
 }
 
 

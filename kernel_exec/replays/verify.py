@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,6 +38,7 @@ class VerifiedCell:
         reason: why it was skipped.
         differences: what differs.
         stable: whether it gave the same in each run; None when it ran once only.
+        seconds: that it took to run.
         old: the cell as it was recorded, as the notebook has it.
         new: the cell as it ran again.
     """
@@ -49,6 +50,7 @@ class VerifiedCell:
     reason: str = ""
     differences: tuple[Difference, ...] = ()
     stable: bool | None = None
+    seconds: float = 0.0
     old: Mapping[str, Any] = field(default_factory=dict, repr=False)
     new: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -127,7 +129,7 @@ class Verification:
     def __str__(self) -> str:
         compared = sum(cell.status != "skipped" for cell in self.cells)
         differ = sum(cell.status == "differs" for cell in self.cells)
-        lines = [f"{self.origin}: {differ or 'none'} of {compared} cells differ{'' if differ == 1 else ''}"]
+        lines = [f"{self.origin}: {differ or 'none'} of {compared} cells {'differs' if differ == 1 else 'differ'}"]
         lines += [f"  {difference}" for difference in self.differences]
         lines += [f"  cell {cell.index} gives something else each time" for cell in self.unstable]
         lines += [f"  environment: {change}" for change in self.environment if differ]
@@ -174,7 +176,7 @@ async def averify(
     start = time.monotonic()
     with TemporaryDirectory(prefix="kernel-exec-verify-") as folder:
         places = [Path(folder) / str(number) for number in range(runs)]
-        done = [await _once(origin, place, workdir is None, timeout, limits, on_progress) for place in places]
+        done = [await _once(origin, place, timeout, limits, on_progress, copied=workdir is None) for place in places]
         found = await asyncio.to_thread(_compared, origin, done, chosen)
     return replace(found, seconds=time.monotonic() - start)
 
@@ -233,12 +235,12 @@ class _Run:
 async def _once(
     origin: Origin,
     folder: Path,
-    copied: bool,
     timeout: float | None,
     limits: Limits | None,
     on_progress: OnProgress | None,
+    *,
+    copied: bool,
 ) -> _Run:
-    folder.mkdir()
     place = origin
     if copied:
         place = replace(origin, workdir=folder / "work")
@@ -267,11 +269,16 @@ def _compared(origin: Origin, runs: Sequence[_Run], rules: Rules) -> Verificatio
             cells.append(_verified(cell, new, rules, files, runs))
     notes = [*origin.program.notes, *first.replay.notes]
     if changed := workdirs.changed_by(origin.program):
-        notes.append(f"these files were there before and changed since, so they are not as they were: {', '.join(changed)}")
+        notes.append(
+            f"these files were there before and changed since, so they are not as they were: {', '.join(changed)}"
+        )
     old_facts, new_facts = (program.facts.get("environment") for program in (origin.program, first.program))
     known = isinstance(old_facts, Mapping) and isinstance(new_facts, Mapping)
     return Verification(
-        origin.path, tuple(cells), changes(old_facts, new_facts) if known else (), tuple(notes)  # type: ignore[arg-type]
+        origin.path,
+        tuple(cells),
+        changes(old_facts, new_facts) if known else (),
+        tuple(notes),  # type: ignore[arg-type]
     )
 
 
@@ -284,16 +291,16 @@ def _verified(
     if now is None or now.facts.get("status") == "skipped":
         return VerifiedCell(*about, "skipped", "" if now is None else str(now.facts.get("reason", "")))
     old_dict, new_dict = as_dict(cell), as_dict(now)
+    took = now.facts.get("duration")
+    seconds = float(took) if isinstance(took, int | float) else 0.0
     stable = None
     if len(runs) > 1:
         again = [other for other in new[1:] if other is not None]
         stable = not any(cell_differences(new_dict, as_dict(other), rules, index=cell.index) for other in again)
     if cell.execution_count is None and not cell.outputs and "status" not in cell.facts and "event" not in cell.facts:
-        return VerifiedCell(*about, "skipped", "it was not run when it was saved", stable=stable, new=new_dict)
+        return VerifiedCell(*about, "skipped", "it was not run when it was saved", (), stable, seconds, new=new_dict)
     found = tuple(cell_differences(old_dict, new_dict, rules, index=cell.index, files=files))
-    return VerifiedCell(
-        *about, "differs" if found else "same", differences=found, stable=stable, old=old_dict, new=new_dict
-    )
+    return VerifiedCell(*about, "differs" if found else "same", "", found, stable, seconds, old_dict, new_dict)
 
 
 def as_dict(cell: SourceCell) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def copy(source: Path, target: Path, program: Program) -> None:
     """
     made = {os.path.normpath(path) for path in made_by(program)}
     number = size = 0
-    target.mkdir()
+    target.mkdir(parents=True)
     for path in _files(source):
         relative = path.relative_to(source)
         if os.path.normpath(relative) in made:
