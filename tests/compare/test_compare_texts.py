@@ -30,7 +30,7 @@ def found(old: str, new: str, manner: Manner, rules: Rules | None = None) -> lis
         ("/tmp/tmpab12cd34/a.csv", "/tmp/x/a.csv", True, True, True),
         ("/tmp/tmpab12cd34/a.csv", "/tmp/tmpab12cd34/b.csv", False, False, False),
         ("/tmp/sales.csv", "/tmp/costs.csv", False, False, False),
-        ("/home/a/sales.csv", "/home/b/sales.csv", False, False, False),
+        ("/data/a/sales.csv", "/data/b/sales.csv", False, False, False),
         ("/tmp/ipykernel_12/34.py:1", "/tmp/ipykernel_99/88.py:1", True, True, True),
         ("cd5c7fa2-0a8b-4d29-a6a5-6a1a3f0b9c11", "0b6ad14e-5ab1-4c0e-9c52-4b1b9f0a2d33", True, True, False),
         ("numpy 1.26.4", "numpy 2.4.6rc1", True, True, False),
@@ -146,9 +146,9 @@ def test_patterns_of_users() -> None:
 
 
 def test_work_directories_are_the_same_one() -> None:
-    rules = Rules().with_directories(["/home/a/work", "/srv/b"])
-    assert found("read /home/a/work/x.csv", "read /srv/b/x.csv", "log", rules) == []
-    assert found("read /home/a/workshop/x.csv", "read /srv/b/x.csv", "log", rules)
+    rules = Rules().with_directories(["/data/a/work", "/srv/b"])
+    assert found("read /data/a/work/x.csv", "read /srv/b/x.csv", "log", rules) == []
+    assert found("read /data/a/workshop/x.csv", "read /srv/b/x.csv", "log", rules)
 
 
 def test_what_is_told_cannot_harm_a_terminal() -> None:
