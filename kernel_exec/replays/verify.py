@@ -268,18 +268,11 @@ def _compared(origin: Origin, runs: Sequence[_Run], rules: Rules) -> Verificatio
             new = [run.cells.get(cell.index) for run in runs]
             cells.append(_verified(cell, new, rules, files, runs))
     notes = [*origin.program.notes, *first.replay.notes]
-    if changed := workdirs.changed_by(origin.program):
-        notes.append(
-            f"these files were there before and changed since, so they are not as they were: {', '.join(changed)}"
-        )
-    old_facts, new_facts = (program.facts.get("environment") for program in (origin.program, first.program))
-    known = isinstance(old_facts, Mapping) and isinstance(new_facts, Mapping)
-    return Verification(
-        origin.path,
-        tuple(cells),
-        changes(old_facts, new_facts) if known else (),
-        tuple(notes),  # type: ignore[arg-type]
-    )
+    if touched := workdirs.changed_by(origin.program):
+        notes.append(f"these files were there before, and are not any more as they were then: {', '.join(touched)}")
+    then, now = (program.facts.get("environment") for program in (origin.program, first.program))
+    changed = changes(then, now) if isinstance(then, Mapping) and isinstance(now, Mapping) else ()
+    return Verification(origin.path, tuple(cells), changed, tuple(notes))
 
 
 def _verified(
