@@ -17,6 +17,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from kernel_exec import outcome
 from kernel_exec.callbacks import MANY_QUESTIONS, ask, check_callbacks
+from kernel_exec.compare import nearest_rules
 from kernel_exec.errors import ExecutorClosed, KernelDiedError, KernelStartError, RecordingError, TransferError
 from kernel_exec.execution import Execution, OnInput, OnOutput
 from kernel_exec.home import Home
@@ -25,7 +26,7 @@ from kernel_exec.kernels.kinds import KernelSettings, check_limits, checked_kern
 from kernel_exec.metrics import Counters, Metrics
 from kernel_exec.player import OnProgress
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT, Questions
-from kernel_exec.rebuild import CELL_TIMEOUT, Hands, checked_needs, origin_of, rebuild
+from kernel_exec.rebuild import CELL_TIMEOUT, Hands, Origin, checked_needs, origin_of, rebuild
 from kernel_exec.recording import (
     CellType,
     checked_cell,
@@ -36,7 +37,6 @@ from kernel_exec.recording import (
     markdown_cell,
     unrun_cell,
 )
-from kernel_exec.recording.source import Program
 from kernel_exec.report import Reporter, result_of
 from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Resumption, Variable
 from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe, with_facts
@@ -193,7 +193,7 @@ class AsyncExecutor:
             limits=limits,
             name=origin.name,
         )
-        await executor._resume(origin.program, needs, seconds, on_progress)
+        await executor._resume(origin, needs, seconds, on_progress)
         return executor
 
     # Running code
@@ -732,10 +732,11 @@ class AsyncExecutor:
             setting.exception()  # whoever has waited was told
 
     async def _resume(
-        self, program: Program, needs: Collection[str] | None, timeout: float | None, on_progress: OnProgress | None
+        self, origin: Origin, needs: Collection[str] | None, timeout: float | None, on_progress: OnProgress | None
     ) -> None:
         self._resumes = True
-        self._home.number_after(len(program.cells))
+        self._home.number_after(len(origin.program.cells))
+        rules = nearest_rules(origin.path.parent)
 
         async def run(code: str, timeout: float | None) -> ExecutionResult:
             return await self._submit(code, timeout, recorded=False).result()
@@ -746,7 +747,7 @@ class AsyncExecutor:
         try:
             await self.start()
             hands = Hands(run, self._fresh, names)
-            self._resumed = await rebuild(hands, program, needs, timeout, on_progress)
+            self._resumed = await rebuild(hands, origin.program, rules, needs, timeout, on_progress)
         except BaseException:
             await self.close()
             raise

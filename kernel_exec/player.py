@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kernel_exec.recording.plan import Step
+from kernel_exec.plan import Step
 from kernel_exec.results import ExecutionResult, ReplayedCell
 
 OnProgress = Callable[["Progress"], object]

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kernel_exec.compare import Rules, cell_differences
 from kernel_exec.errors import InvalidArgument, NotebookError, WrongType
 from kernel_exec.kernels.docker import DockerKernel
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.kernels.kinds import KernelSettings, checked_kernel, language_of
+from kernel_exec.plan import Step, steps
 from kernel_exec.player import OnProgress, play
 from kernel_exec.recording.needs import needed
-from kernel_exec.recording.plan import Step, steps
-from kernel_exec.recording.source import Program, read_file
+from kernel_exec.recording.source import Program, SourceCell, read_file
 from kernel_exec.results import ExecutionResult, ReplayedCell, Resumption
 from kernel_exec.settings import PathLike, checked_path
 
@@ -86,6 +88,7 @@ def origin_of(notebook: PathLike, kernel: KernelSettings | None, workdir: PathLi
 async def rebuild(
     hands: Hands,
     program: Program,
+    rules: Rules,
     needed_for: Collection[str] | None,
     timeout: float | None,
     on_progress: OnProgress | None,
@@ -95,22 +98,27 @@ async def rebuild(
     Args:
         hands: what can be done.
         program: the notebook of the session.
+        rules: what counts as the same result as then; files are not compared, as they are there from then.
         needed_for: variables; only the cells are run that these depend on. None for all cells. When that shows not to
             be enough, all are run after all.
         timeout: seconds that each cell may run.
         on_progress: called as it goes.
     """
     stage = _Unrecorded(hands, timeout)
+
+    async def run(only: Collection[int] | None = None) -> tuple[ReplayedCell, ...]:
+        plan = steps(program, only=only)
+        cells = await play(plan, stage, allow_errors=True, on_progress=on_progress)
+        return await asyncio.to_thread(_compared, cells, program, rules)
+
     if needed_for is None:
-        return Resumption(tuple(await play(steps(program), stage, allow_errors=True, on_progress=on_progress)))
-    plan = steps(program, only=_needed(program, needed_for))
-    cells = await play(plan, stage, allow_errors=True, on_progress=on_progress)
+        return Resumption(await run())
+    cells = await run(_needed(program, needed_for))
     trouble = await _trouble(hands, cells, needed_for)
     if not trouble:
-        return Resumption(tuple(cells))
+        return Resumption(cells)
     await hands.restart()
-    cells = await play(steps(program), stage, allow_errors=True, on_progress=on_progress)
-    return Resumption(tuple(cells), (f"all cells were run: {trouble} when only those that seemed needed were",))
+    return Resumption(await run(), (f"all cells were run: {trouble} when only those that seemed needed were",))
 
 
 def checked_needs(needed_for: Collection[str] | None) -> Collection[str] | None:
@@ -144,6 +152,21 @@ async def _trouble(hands: Hands, cells: Collection[ReplayedCell], names: Collect
             return f"cell {cell.index} gave another result ({cell.differences[0]})"
     missing = sorted(set(names) - set(await hands.names()))
     return f"there was no variable {', '.join(missing)}" if missing else ""
+
+
+def _compared(cells: Iterable[ReplayedCell], program: Program, rules: Rules) -> tuple[ReplayedCell, ...]:
+    """Return what became of the cells, with how their results differ from those of then."""
+    then = {cell.index: cell for cell in program.cells}
+    rules = replace(rules, ignore=rules.ignore | {"artifacts"})
+    return tuple(replace(cell, differences=_differences(cell, then[cell.index], rules)) for cell in cells)
+
+
+def _differences(cell: ReplayedCell, then: SourceCell, rules: Rules) -> tuple[str, ...]:
+    if cell.result is None or not then.was_run:
+        return ()
+    now = {"outputs": cell.result.outputs, "metadata": {"kernel_exec": {"status": cell.result.status}}}
+    found = cell_differences(then.as_dict(), now, rules)
+    return tuple(f"{one.where}: {one.message}" if one.where else one.message for one in found)
 
 
 class _Unrecorded:

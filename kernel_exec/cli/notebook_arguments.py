@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kernel_exec.cli.values import CANNOT, DEAD, ERROR, INTERRUPTED, OK, TIMEOUT, USAGE, parameter, seconds
-from kernel_exec.recording.plan import Place
+from kernel_exec.plan import Place
 
 _EXIT_STATUS = f"""\
 exit status:

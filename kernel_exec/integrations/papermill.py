@@ -19,11 +19,11 @@ from papermill.engines import Engine, NotebookExecutionManager
 from papermill.iorw import write_ipynb
 from papermill.log import logger
 
+from kernel_exec.compare import marks_of
 from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.portal import Portal
-from kernel_exec.recording.plan import FAILS, SKIP
 from kernel_exec.results import ExecutionResult, Output
 from kernel_exec.settings import Limits
 
@@ -121,12 +121,12 @@ class _Run:
         self._nb_man.cell_start(cell, index)
         good = True
         try:
-            tags = cell.metadata.get("tags", ())
-            if cell.cell_type == "code" and cell.source.strip() and SKIP.isdisjoint(tags):
+            marks = marks_of(cell)
+            if cell.cell_type == "code" and cell.source.strip() and not marks.skip:
                 result = await self._execute(cell)
                 self._ran[result.cell_id] = cell, result
                 cell.outputs, cell.execution_count = _outputs(result.outputs, result), result.execution_count
-                good = result.ok or (result.status == "error" and not FAILS.isdisjoint(tags))
+                good = result.ok or (result.status == "error" and marks.raises)
                 if not good:
                     self._nb_man.cell_exception(cell, cell_index=index)
         finally:

@@ -64,6 +64,22 @@ class SourceCell:
         return facts if isinstance(facts, Mapping) else {}
 
     @property
+    def was_run(self) -> bool:
+        """Whether it had been run, or set a variable, when the notebook was saved; only then it has a result."""
+        return self.execution_count is not None or bool(self.outputs) or not {"status", "event"}.isdisjoint(self.facts)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as a notebook has it."""
+        return {
+            "cell_type": self.cell_type,
+            "id": self.cell_id,
+            "metadata": self.metadata,
+            "source": self.source,
+            "outputs": self.outputs,
+            "execution_count": self.execution_count,
+        }
+
+    @property
     def may_fail(self) -> bool:
         """Whether an error in it is expected."""
         return "raises-exception" in self.tags

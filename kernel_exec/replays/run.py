@@ -10,11 +10,11 @@ from typing import Any
 from kernel_exec.errors import InvalidArgument, RecordingError
 from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.kinds import KernelSettings
+from kernel_exec.plan import Place, Step, steps
 from kernel_exec.player import OnProgress, play
 from kernel_exec.portal import Portal
 from kernel_exec.rebuild import CELL_TIMEOUT, Origin, origin_of
 from kernel_exec.recording import checked_notebook_metadata
-from kernel_exec.recording.plan import Place, Step, steps
 from kernel_exec.recording.source import Program, SourceCell, with_parameters
 from kernel_exec.results import ExecutionResult, ReplayedCell
 from kernel_exec.settings import Limits, PathLike, checked_path, checked_seconds

@@ -283,29 +283,17 @@ def _verified(
     now = new[0]
     if now is None or now.facts.get("status") == "skipped":
         return VerifiedCell(*about, "skipped", "" if now is None else str(now.facts.get("reason", "")))
-    old_dict, new_dict = as_dict(cell), as_dict(now)
+    old_dict, new_dict = cell.as_dict(), now.as_dict()
     took = now.facts.get("duration")
     seconds = float(took) if isinstance(took, int | float) else 0.0
     stable = None
     if len(runs) > 1:
         again = [other for other in new[1:] if other is not None]
-        stable = not any(cell_differences(new_dict, as_dict(other), rules, index=cell.index) for other in again)
-    if cell.execution_count is None and not cell.outputs and "status" not in cell.facts and "event" not in cell.facts:
+        stable = not any(cell_differences(new_dict, other.as_dict(), rules, index=cell.index) for other in again)
+    if not cell.was_run:
         return VerifiedCell(*about, "skipped", "it was not run when it was saved", (), stable, seconds, new=new_dict)
     found = tuple(cell_differences(old_dict, new_dict, rules, index=cell.index, files=files))
     return VerifiedCell(*about, "differs" if found else "same", "", found, stable, seconds, old_dict, new_dict)
-
-
-def as_dict(cell: SourceCell) -> dict[str, Any]:
-    """Return a cell as a notebook has it."""
-    return {
-        "cell_type": cell.cell_type,
-        "id": cell.cell_id,
-        "metadata": cell.metadata,
-        "source": cell.source,
-        "outputs": cell.outputs,
-        "execution_count": cell.execution_count,
-    }
 
 
 def _write(path: PathLike, text: str) -> Path:

@@ -108,6 +108,24 @@ def test_what_fails_now(tmp_path: Path) -> None:
     assert "1 failed" in read(tmp_path / "session.ipynb").cells[3].source
 
 
+def test_what_gives_another_result(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("1")
+    with Executor(workdir=tmp_path) as ex:
+        ex.execute("data = open('data').read(); print(data)")
+        ex.execute("open('made', 'w').write('x')")
+    (tmp_path / "data").write_text("2")
+    with Executor.resume(tmp_path / "session.ipynb") as ex:
+        assert ex.resumed is not None
+        assert [cell.index for cell in ex.resumed.changed] == [0]
+        assert "1 -> 2" in ex.resumed.changed[0].differences[0]
+        assert not ex.resumed.ok
+        assert "1 differ" in str(ex.resumed)
+    with Executor.resume(tmp_path / "session.ipynb", needed_for=["data"]) as ex:
+        assert ex.resumed is not None
+        assert "another result" in ex.resumed.notes[0]
+        assert len(ex.resumed.replayed) == 2
+
+
 def test_a_restart_in_it(tmp_path: Path) -> None:
     with Executor(workdir=tmp_path) as ex:
         ex.execute("x = 1")

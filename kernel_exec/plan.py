@@ -6,6 +6,7 @@ from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from kernel_exec.compare import marks_of
 from kernel_exec.errors import InvalidArgument, WrongType
 from kernel_exec.recording.source import Program, SourceCell
 
@@ -13,10 +14,8 @@ Act = Literal["run", "restart", "carry", "leave"]
 Place = int | str
 """A cell: its index in the notebook, from 0 (or from its end, below 0), or its id."""
 
-SKIP = frozenset({"skip-execution", "nbval-skip"})
 ONCE = "run-once"
 """Tag of a cell that must not run twice: it sends a letter, or pays for something."""
-FAILS = frozenset({"raises-exception", "nbval-raises-exception"})
 ENDED = frozenset({"timeout", "interrupted"})
 """How cells end that would not end by themselves: they are ended again, after as long as then."""
 _FAILED = ENDED | {"error", "died"}
@@ -99,14 +98,14 @@ def _step(cell: SourceCell, wanted: Container[int], first: int, last: int) -> St
     then, seconds = cell.facts.get("status"), cell.facts.get("duration")
     ended = then in ENDED and isinstance(seconds, int | float) and seconds > 0
     # A session that we recorded went on behind its failures; of what others saved nobody knows how it came about.
-    may_fail = then in _FAILED or not FAILS.isdisjoint(cell.tags)
+    may_fail = then in _FAILED or marks_of(cell.as_dict()).raises
     return Step(cell, "run", may_fail=may_fail, seconds=float(seconds or 0) if ended else None)
 
 
 def _left(cell: SourceCell, wanted: Container[int], first: int, last: int) -> str:
     """Return why a cell is not run; "" when it is."""
-    if tag := next((tag for tag in cell.tags if tag in SKIP), None):
-        return f"tagged {tag}"
+    if marks_of(cell.as_dict()).skip:
+        return "marked to be skipped"
     if ONCE in cell.tags:
         return f"tagged {ONCE}: it must not run twice"
     if not cell.source.strip():
