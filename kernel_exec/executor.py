@@ -13,20 +13,18 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from kernel_exec import outcome
 from kernel_exec.callbacks import MANY_QUESTIONS, ask, check_callbacks
-from kernel_exec.compare import nearest_rules
 from kernel_exec.errors import ExecutorClosed, KernelDiedError, KernelStartError, RecordingError, TransferError
 from kernel_exec.execution import Execution, OnInput, OnOutput
 from kernel_exec.home import Home
 from kernel_exec.keepsakes import checked_key, checked_name, keep
 from kernel_exec.kernels.kinds import KernelSettings, check_limits, checked_kernel
 from kernel_exec.metrics import Counters, Metrics
-from kernel_exec.player import OnProgress
+from kernel_exec.player import CELL_TIMEOUT, OnProgress
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT, Questions
-from kernel_exec.rebuild import CELL_TIMEOUT, Hands, Origin, checked_needs, origin_of, rebuild
 from kernel_exec.recording import (
     CellType,
     checked_cell,
@@ -63,6 +61,9 @@ from kernel_exec.wire.conversation import Changed, Event, InputWanted, Shown
 from kernel_exec.wire.outputs import Outputs
 from kernel_exec.wire.widgets import Widgets
 from kernel_exec.worker import Worker
+
+if TYPE_CHECKING:
+    from kernel_exec.rebuild import Origin
 
 T = TypeVar("T")
 
@@ -182,6 +183,8 @@ class AsyncExecutor:
             UnknownKernel, KernelStartError: no kernel can be started.
             InvalidArgument, WrongType: an argument cannot work.
         """
+        from kernel_exec.rebuild import checked_needs, origin_of  # takes a while, and few sessions need it
+
         needs, seconds = checked_needs(needed_for), checked_seconds("cell_timeout", cell_timeout)
         origin = origin_of(notebook, kernel, workdir)
         executor = cls(
@@ -734,9 +737,10 @@ class AsyncExecutor:
     async def _resume(
         self, origin: Origin, needs: Collection[str] | None, timeout: float | None, on_progress: OnProgress | None
     ) -> None:
+        from kernel_exec.rebuild import Hands, rebuild
+
         self._resumes = True
         self._home.number_after(len(origin.program.cells))
-        rules = nearest_rules(origin.path.parent)
 
         async def run(code: str, timeout: float | None) -> ExecutionResult:
             return await self._submit(code, timeout, recorded=False).result()
@@ -747,7 +751,7 @@ class AsyncExecutor:
         try:
             await self.start()
             hands = Hands(run, self._fresh, names)
-            self._resumed = await rebuild(hands, origin.program, rules, needs, timeout, on_progress)
+            self._resumed = await rebuild(hands, origin, needs, timeout, on_progress)
         except BaseException:
             await self.close()
             raise

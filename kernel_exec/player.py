@@ -5,11 +5,15 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from kernel_exec.plan import Step
 from kernel_exec.results import ExecutionResult, ReplayedCell
 
+if TYPE_CHECKING:
+    from kernel_exec.plan import Step
+
+CELL_TIMEOUT = 600.0
+"""Seconds that a cell may run again, unless the caller says otherwise: notebooks train models, and none may hang."""
 OnProgress = Callable[["Progress"], object]
 """Called with each change; what it returns is awaited when that can be awaited."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kernel_exec.compare import Rules, cell_differences
+from kernel_exec.compare import Rules, cell_differences, nearest_rules
 from kernel_exec.errors import InvalidArgument, NotebookError, WrongType
 from kernel_exec.kernels.docker import DockerKernel
 from kernel_exec.kernels.host import HostKernel
@@ -19,9 +19,6 @@ from kernel_exec.recording.needs import needed
 from kernel_exec.recording.source import Program, SourceCell, read_file
 from kernel_exec.results import ExecutionResult, ReplayedCell, Resumption
 from kernel_exec.settings import PathLike, checked_path
-
-CELL_TIMEOUT = 600.0
-"""Seconds that a cell may run again, unless the caller says otherwise: notebooks train models, and none may hang."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +84,7 @@ def origin_of(notebook: PathLike, kernel: KernelSettings | None, workdir: PathLi
 
 async def rebuild(
     hands: Hands,
-    program: Program,
-    rules: Rules,
+    origin: Origin,
     needed_for: Collection[str] | None,
     timeout: float | None,
     on_progress: OnProgress | None,
@@ -97,14 +93,14 @@ async def rebuild(
 
     Args:
         hands: what can be done.
-        program: the notebook of the session.
-        rules: what counts as the same result as then; files are not compared, as they are there from then.
+        origin: the notebook of the session.
         needed_for: variables; only the cells are run that these depend on. None for all cells. When that shows not to
             be enough, all are run after all.
         timeout: seconds that each cell may run.
         on_progress: called as it goes.
     """
-    stage = _Unrecorded(hands, timeout)
+    program, stage = origin.program, _Unrecorded(hands, timeout)
+    rules = nearest_rules(origin.path.parent)
 
     async def run(only: Collection[int] | None = None) -> tuple[ReplayedCell, ...]:
         plan = steps(program, only=only)
@@ -157,7 +153,7 @@ async def _trouble(hands: Hands, cells: Collection[ReplayedCell], names: Collect
 def _compared(cells: Iterable[ReplayedCell], program: Program, rules: Rules) -> tuple[ReplayedCell, ...]:
     """Return what became of the cells, with how their results differ from those of then."""
     then = {cell.index: cell for cell in program.cells}
-    rules = replace(rules, ignore=rules.ignore | {"artifacts"})
+    rules = replace(rules, ignore=rules.ignore | {"artifacts"})  # they are there from then
     return tuple(replace(cell, differences=_differences(cell, then[cell.index], rules)) for cell in cells)
 
 

@@ -17,10 +17,9 @@ from kernel_exec.execution import OnInput, OnOutput
 from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.metrics import Metrics
-from kernel_exec.player import OnProgress
+from kernel_exec.player import CELL_TIMEOUT, OnProgress
 from kernel_exec.portal import Portal
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT
-from kernel_exec.rebuild import CELL_TIMEOUT
 from kernel_exec.recording import CellType
 from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Output, Resumption, Variable
 from kernel_exec.settings import DEFAULT, Limits, PathLike, Timeout

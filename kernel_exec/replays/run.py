@@ -11,9 +11,9 @@ from kernel_exec.errors import InvalidArgument, RecordingError
 from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.plan import Place, Step, steps
-from kernel_exec.player import OnProgress, play
+from kernel_exec.player import CELL_TIMEOUT, OnProgress, play
 from kernel_exec.portal import Portal
-from kernel_exec.rebuild import CELL_TIMEOUT, Origin, origin_of
+from kernel_exec.rebuild import Origin, origin_of
 from kernel_exec.recording import checked_notebook_metadata
 from kernel_exec.recording.source import Program, SourceCell, with_parameters
 from kernel_exec.results import ExecutionResult, ReplayedCell

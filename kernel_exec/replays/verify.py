@@ -14,9 +14,9 @@ from typing import Any, Literal
 from kernel_exec.compare import Difference, Files, Rules, cell_differences, nearest_rules
 from kernel_exec.errors import InvalidArgument, WrongType
 from kernel_exec.kernels.kinds import KernelSettings
-from kernel_exec.player import OnProgress
+from kernel_exec.player import CELL_TIMEOUT, OnProgress
 from kernel_exec.portal import Portal
-from kernel_exec.rebuild import CELL_TIMEOUT, Origin, origin_of
+from kernel_exec.rebuild import Origin, origin_of
 from kernel_exec.recording.source import Program, SourceCell, read_file
 from kernel_exec.replays import workdirs
 from kernel_exec.replays.environment import changes
