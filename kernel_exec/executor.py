@@ -742,15 +742,15 @@ class AsyncExecutor:
         self._resumes = True
         self._home.number_after(len(origin.program.cells))
 
-        async def run(code: str, timeout: float | None) -> ExecutionResult:
-            return await self._submit(code, timeout, recorded=False).result()
+        def submit(code: str, timeout: float | None) -> Execution:
+            return self._submit(code, timeout, recorded=False)
 
         async def names() -> Collection[str]:
             return [variable.name for variable in await self.variables()]
 
         try:
             await self.start()
-            hands = Hands(run, self._fresh, names)
+            hands = Hands(submit, self.interrupt, self._fresh, names)
             self._resumed = await rebuild(hands, origin, needs, timeout, on_progress)
         except BaseException:
             await self.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,9 +17,7 @@ Place = int | str
 
 ONCE = "run-once"
 """Tag of a cell that must not run twice: it sends a letter, or pays for something."""
-ENDED = frozenset({"timeout", "interrupted"})
-"""How cells end that would not end by themselves: they are ended again, after as long as then."""
-_FAILED = ENDED | {"error", "died"}
+_FAILED = frozenset({"error", "timeout", "interrupted", "died"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +29,20 @@ class Step:
         act: "run" it; "restart" the kernel, as was done then; "carry" its text into the recording; or "leave" it.
         reason: why it is left.
         may_fail: whether what follows is run all the same when it fails.
-        seconds: after how many it was ended then; None when it was not.
+        timeout: seconds that it had then, when they were not enough; None for the usual.
+        interrupt: seconds after which it was interrupted then; None when it was not.
     """
 
     cell: SourceCell
     act: Act
     reason: str = ""
     may_fail: bool = False
-    seconds: float | None = None
+    timeout: float | None = None
+    interrupt: float | None = None
 
-    def timeout(self, timeout: float | None) -> float | None:
+    def bounded(self, timeout: float | None) -> float | None:
         """Return the seconds that it may run, of those that each cell may."""
-        return min((bound for bound in (timeout, self.seconds) if bound is not None), default=None)
+        return min((bound for bound in (timeout, self.timeout) if bound is not None), default=None)
 
 
 def steps(
@@ -95,11 +96,17 @@ def _step(cell: SourceCell, wanted: Container[int], first: int, last: int) -> St
         return Step(cell, "restart" if is_restart else "carry")
     if reason := _left(cell, wanted, first, last):
         return Step(cell, "leave", reason)
-    then, seconds = cell.facts.get("status"), cell.facts.get("duration")
-    ended = then in ENDED and isinstance(seconds, int | float) and seconds > 0
+    then = cell.facts.get("status")
     # A session that we recorded went on behind its failures; of what others saved nobody knows how it came about.
     may_fail = then in _FAILED or marks_of(cell.as_dict()).raises
-    return Step(cell, "run", may_fail=may_fail, seconds=float(seconds or 0) if ended else None)
+    timeout = _seconds(cell, "timeout") if then == "timeout" else None
+    interrupt = _seconds(cell, "duration") if then == "interrupted" else None
+    return Step(cell, "run", may_fail=may_fail, timeout=timeout, interrupt=interrupt)
+
+
+def _seconds(cell: SourceCell, name: str) -> float | None:
+    value = cell.facts.get(name)
+    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None
 
 
 def _left(cell: SourceCell, wanted: Container[int], first: int, last: int) -> str:

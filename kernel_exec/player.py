@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from kernel_exec.errors import ResultNotReady
+from kernel_exec.execution import Execution
 from kernel_exec.results import ExecutionResult, ReplayedCell
 
 if TYPE_CHECKING:
@@ -35,6 +38,22 @@ class Progress:
     index: int | None
     title: str
     status: str
+
+
+async def ended(execution: Execution, step: Step, interrupt: Callable[[], Awaitable[None]]) -> ExecutionResult:
+    """Return the result of a cell, which is interrupted when it was as it was recorded, after as long.
+
+    Cancelling the wait cancels the cell.
+    """
+    try:
+        try:
+            return await execution.result(step.interrupt)
+        except ResultNotReady:
+            await interrupt()
+            return await execution.result()
+    except asyncio.CancelledError:
+        execution.cancel()
+        raise
 
 
 class Stage(Protocol):

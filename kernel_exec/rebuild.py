@@ -10,11 +10,12 @@ from typing import Any
 
 from kernel_exec.compare import Rules, cell_differences, nearest_rules
 from kernel_exec.errors import InvalidArgument, NotebookError, WrongType
+from kernel_exec.execution import Execution
 from kernel_exec.kernels.docker import DockerKernel
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.kernels.kinds import KernelSettings, checked_kernel, language_of
 from kernel_exec.plan import Step, steps
-from kernel_exec.player import OnProgress, play
+from kernel_exec.player import OnProgress, ended, play
 from kernel_exec.recording.needs import needed
 from kernel_exec.recording.source import Program, SourceCell, read_file
 from kernel_exec.results import ExecutionResult, ReplayedCell, Resumption
@@ -49,12 +50,14 @@ class Hands:
     """What an executor lets its rebuilding do.
 
     Attributes:
-        run: run a cell within some seconds, and record nothing.
+        submit: begin to run a cell, which has some seconds; nothing is recorded.
+        interrupt: interrupt it.
         restart: take a fresh kernel, and record nothing.
         names: return the names of the variables that there are.
     """
 
-    run: Callable[[str, float | None], Awaitable[ExecutionResult]]
+    submit: Callable[[str, float | None], Execution]
+    interrupt: Callable[[], Awaitable[None]]
     restart: Callable[[], Awaitable[object]]
     names: Callable[[], Awaitable[Collection[str]]]
 
@@ -171,7 +174,8 @@ class _Unrecorded:
         self._timeout = timeout
 
     async def run(self, step: Step) -> ExecutionResult:
-        return await self._hands.run(step.cell.source, step.timeout(self._timeout))
+        execution = self._hands.submit(step.cell.source, step.bounded(self._timeout))
+        return await ended(execution, step, self._hands.interrupt)
 
     async def restart(self, step: Step) -> None:
         await self._hands.restart()

@@ -83,6 +83,8 @@ class Reporter:
         undrawn, undrawn_again = self._glyphs.told(stderr)
         text = await self._text(text_of(outputs, verdict.error, files, [*undrawn, *undrawn_again]), spill)
         known = _facts(verdict, ending, duration, facts)
+        if verdict.status == "timeout":
+            known["timeout"] = execution.stop.timeout
         unwritten = None
         if execution.recorded:
             unwritten = await self._scribe.write(Entry(cell, known, execution.metadata, verdict.extra))

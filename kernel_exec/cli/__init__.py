@@ -15,7 +15,7 @@ from kernel_exec.cli.arguments import (
     parse,
 )
 from kernel_exec.cli.kernelspec_arguments import InstallArguments, ListArguments, RemoveArguments
-from kernel_exec.cli.notebook_arguments import ReplayArguments, ResumeArguments
+from kernel_exec.cli.notebook_arguments import ReplayArguments, ResumeArguments, VerifyArguments
 from kernel_exec.cli.streams import OutputLost, lose_streams, mend_streams
 from kernel_exec.cli.values import INTERRUPTED
 
@@ -29,6 +29,7 @@ _COMMANDS: Mapping[type, tuple[str, str]] = {
     ReplayArguments: ("replay", "replay"),
     ResumeArguments: ("console", "resume"),
     RunArguments: ("run", "run"),
+    VerifyArguments: ("verify", "verify"),
 }
 """Module and function for what was asked for; the rest is about images."""
 

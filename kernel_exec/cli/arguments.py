@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kernel_exec.cli.kernelspec_arguments import KernelspecArguments, add_kernelspec
-from kernel_exec.cli.notebook_arguments import NotebookArguments, add_replay, add_resume
+from kernel_exec.cli.notebook_arguments import NotebookArguments, add_replay, add_resume, add_verify
 from kernel_exec.cli.values import (
     BROKEN_PIPE,
     CANNOT,
@@ -259,6 +259,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_session(console, default_kernel="python3")
     console.set_defaults(make=_console_arguments)
     add_replay(commands)
+    add_verify(commands)
     add_resume(commands)
     add_kernelspec(commands)
     doctor = commands.add_parser(

@@ -27,6 +27,22 @@ Run notebooks again, each in a fresh kernel, and record that beside them as NAME
 are not changed. Cells tagged `skip-execution` and `run-once` are left out, and one tagged `raises-exception` may fail.
 """
 
+_VERIFY_EXIT = f"""\
+exit status:
+  {OK:>3}  all notebooks gave what they had recorded
+  {ERROR:>3}  a cell differs
+  {USAGE:>3}  the command or a notebook cannot be used
+  {CANNOT:>3}  no kernel could be started, or a report not be written
+  {INTERRUPTED:>3}  interrupted, by Ctrl-C or SIGTERM
+Of several notebooks it is that of the first one that is not as it was.
+"""
+
+_VERIFY = """\
+Run notebooks again, each in a fresh kernel and in a copy of its directory, and compare what each cell gives with what
+is recorded. What counts as the same is told by `[tool.kernel_exec.verify]` in pyproject.toml and by tags of cells;
+those of nbval are understood.
+"""
+
 _RESUME = """\
 Rebuild the state of a recorded session by running its cells again, and go on at a prompt: new cells are written behind
 those that are there.
@@ -78,6 +94,33 @@ class ReplayArguments:
 
 
 @dataclass(frozen=True, slots=True)
+class VerifyArguments:
+    """What `kernel-exec verify` was asked for.
+
+    Attributes:
+        notebooks: the notebooks.
+        kernel: where to run them.
+        runs: how often each runs.
+        timeout: seconds that each cell may run; None for no bound.
+        workdir: where the code runs, instead of in a copy of the notebook's directory.
+        html: a page to write, of several notebooks a directory for them; None for none.
+        junit: a JUnit XML file to write; None for none.
+        jobs: how many notebooks at a time; None for one a processor.
+        json: print one JSON document, and nothing else.
+    """
+
+    notebooks: tuple[Path, ...]
+    kernel: KernelChoice
+    runs: int
+    timeout: float | None
+    workdir: Path | None
+    html: Path | None
+    junit: Path | None
+    jobs: int | None
+    json: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ResumeArguments:
     """What `kernel-exec resume` was asked for.
 
@@ -96,7 +139,7 @@ class ResumeArguments:
     workdir: Path | None
 
 
-NotebookArguments = ReplayArguments | ResumeArguments
+NotebookArguments = ReplayArguments | VerifyArguments | ResumeArguments
 
 
 def add_replay(commands: Any) -> None:
@@ -139,6 +182,43 @@ def add_replay(commands: Any) -> None:
             options.timeout or None,
             options.workdir,
             options.keep_going,
+            options.jobs,
+            options.json,
+        )
+    )
+
+
+def add_verify(commands: Any) -> None:
+    """Add `verify`."""
+    command = commands.add_parser(
+        "verify",
+        help="run notebooks again, and compare that with what they have recorded",
+        description=_VERIFY,
+        epilog=_VERIFY_EXIT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    command.add_argument("notebooks", metavar="NOTEBOOK", type=Path, nargs="+", help="an .ipynb file")
+    command.add_argument(
+        "--runs", metavar="N", type=int, default=1, help="run each N times, to find cells that never give the same"
+    )
+    _add_kernel(command)
+    _add_bounds(command, "each cell may run (default: 600)", default=600.0)
+    command.add_argument(
+        "--html", metavar="PATH", type=Path, help="write a page with old and new; of several notebooks their directory"
+    )
+    command.add_argument("--junit", metavar="PATH", type=Path, help="write JUnit XML, for CI")
+    add_jobs(command)
+    command.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
+    command.set_defaults(
+        make=lambda options: VerifyArguments(
+            tuple(options.notebooks),
+            _kernel(options),
+            options.runs,
+            options.timeout or None,
+            options.workdir,
+            options.html,
+            options.junit,
             options.jobs,
             options.json,
         )

@@ -92,11 +92,7 @@ def _told(cell: ReplayedCell) -> str:
 
 def _document(one: Replay | NotRun) -> dict[str, Any]:
     if isinstance(one, NotRun):
-        return {
-            "notebook": str(one.origin),
-            "ok": False,
-            "error": {"name": type(one.error).__name__, "value": str(one.error)},
-        }
+        return one.as_dict()
     return {
         "notebook": str(one.origin),
         "ok": one.ok,

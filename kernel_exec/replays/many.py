@@ -7,7 +7,7 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kernel_exec.errors import InvalidArgument, KernelExecError, WrongType
 
@@ -30,6 +30,11 @@ class NotRun:
     def ok(self) -> bool:
         """It is not."""
         return False
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        error = {"name": type(self.error).__name__, "value": str(self.error)}
+        return {"notebook": str(self.origin), "ok": False, "error": error}
 
     def __str__(self) -> str:
         return f"{self.origin}: it could not be run: {self.error}"

@@ -11,7 +11,7 @@ from kernel_exec.errors import InvalidArgument, RecordingError
 from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.plan import Place, Step, steps
-from kernel_exec.player import CELL_TIMEOUT, OnProgress, play
+from kernel_exec.player import CELL_TIMEOUT, OnProgress, ended, play
 from kernel_exec.portal import Portal
 from kernel_exec.rebuild import Origin, origin_of
 from kernel_exec.recording import checked_notebook_metadata
@@ -209,11 +209,12 @@ class _Recorded:
 
     async def run(self, step: Step) -> ExecutionResult:
         """Run a cell of code."""
-        source, timeout = step.cell.source, step.timeout(self._timeout)
+        source, timeout = step.cell.source, step.bounded(self._timeout)
         try:
-            return await self._executor.execute(source, timeout=timeout, metadata=_cell_metadata(step.cell))
+            execution = await self._executor.submit(source, timeout=timeout, metadata=_cell_metadata(step.cell))
         except InvalidArgument:  # the notebook has more in it than the format allows
-            return await self._executor.execute(source, timeout=timeout, metadata=_origin(step.cell))
+            execution = await self._executor.submit(source, timeout=timeout, metadata=_origin(step.cell))
+        return await ended(execution, step, self._executor.interrupt)
 
     async def restart(self, step: Step) -> None:
         """Restart the kernel; the recording gets a text that says so."""

@@ -241,18 +241,18 @@ async def _once(
     *,
     copied: bool,
 ) -> _Run:
-    place = origin
+    place, recording = origin, folder / "replay.ipynb"
     if copied:
         place = replace(origin, workdir=folder / "work")
         try:
-            await asyncio.to_thread(workdirs.copy, origin.workdir, place.workdir, origin.program)
+            await asyncio.to_thread(workdirs.copy, origin.workdir, place.workdir, origin.path, origin.program)
         except OSError as error:
             raise InvalidArgument(
                 f"the directory {str(origin.workdir)!r} cannot be copied ({error}): name a workdir to run in"
             ) from error
-    done = await run_again(
-        place, folder / "replay.ipynb", timeout=timeout, allow_errors=True, limits=limits, on_progress=on_progress
-    )
+        if origin.path.is_relative_to(origin.workdir):  # where it was: code that looks around sees what it saw
+            recording = place.workdir / origin.path.relative_to(origin.workdir)
+    done = await run_again(place, recording, timeout=timeout, allow_errors=True, limits=limits, on_progress=on_progress)
     return _Run(done, place.workdir, read_file(done.notebook_path))
 
 

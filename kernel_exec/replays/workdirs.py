@@ -17,13 +17,14 @@ LARGE = 2**30
 _OURS = (".ipynb_checkpoints", "__pycache__", ".git", ".venv", "node_modules")
 
 
-def copy(source: Path, target: Path, program: Program) -> None:
-    """Copy a work directory, without the files that the session made: they were not there when it began.
+def copy(source: Path, target: Path, notebook: Path, program: Program) -> None:
+    """Copy a work directory as it was before a session: without its recording, and the files that it made.
 
     Args:
         source: the directory; links in it stay links.
         target: its copy, which is made.
-        program: the recording.
+        notebook: the recording.
+        program: what that holds.
 
     Raises:
         InvalidArgument: there is too much in it.
@@ -34,7 +35,7 @@ def copy(source: Path, target: Path, program: Program) -> None:
     target.mkdir(parents=True)
     for path in _files(source):
         relative = path.relative_to(source)
-        if os.path.normpath(relative) in made:
+        if os.path.normpath(relative) in made or path == notebook or _is_picture(path, notebook):
             continue
         number, size = number + 1, size + path.lstat().st_size
         if number > MANY or size > LARGE:
@@ -93,6 +94,11 @@ def _artifacts(program: Program) -> Iterator[dict[str, object]]:
         for fact in facts if isinstance(facts, list) else ():
             if isinstance(fact, dict):
                 yield fact
+
+
+def _is_picture(path: Path, notebook: Path) -> bool:
+    """Whether a file was written beside the recording by the recorder; what was `put` is needed again."""
+    return path.parent == notebook.with_name(f"{notebook.stem}_files") and not path.name.startswith("put-")
 
 
 def _files(folder: Path) -> Iterable[Path]:

@@ -1,0 +1,290 @@
+"""Notebooks compared with what they have recorded: the whole way, with real kernels."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from kernel_exec import DockerKernel, Executor, InvalidArgument, ResultNotReady, Rules, WrongType, replay, verify
+from kernel_exec.cli import values as status
+from tests.compare.planted import CHANGES, HARMLESS, PRELUDE
+from tests.replays.notebooks import code, read, write
+from tests.replays.test_commands import kx
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Path:
+    """The recording of a session with all that can come of cells."""
+    work = tmp_path / "work"
+    with Executor(workdir=work) as ex:
+        ex.annotate("# Title")
+        ex.execute("x = 41; print(x)")
+        ex.execute("import pandas as pd; pd.DataFrame({'a': [1, 2.5]})")
+        ex.execute("import matplotlib.pyplot as plt; plt.plot([1, 3, 2]); plt.savefig('plot.png'); plt.show()")
+        ex.execute("1/0")
+        ex.put("big", list(range(2000)))
+        ex.execute("sum(big), object()")
+        ex.execute("open('made.txt', 'w').write('content')")
+        ex.execute("import os; sorted(os.listdir())")
+        ex.execute("while True: pass", timeout=0.5)
+        ex.restart()
+        ex.execute("'x' in globals()")
+    return work / "session.ipynb"
+
+
+def change(path: Path, index: int, alter: Any) -> None:
+    """Change what a notebook has recorded of a cell."""
+    notebook = json.loads(path.read_text())
+    alter(notebook["cells"][index])
+    path.write_text(json.dumps(notebook))
+
+
+def test_a_recording_verifies_as_equal(session: Path) -> None:
+    before = {path: path.read_bytes() for path in session.parent.rglob("*") if path.is_file()}
+    done = verify(session, runs=2)
+    assert done.differences == []
+    assert done.ok
+    assert {cell.status for cell in done.cells} == {"same"}
+    assert {cell.stable for cell in done.cells} == {True}
+    assert (done.environment, done.notes) == ((), ())
+    after = {path: path.read_bytes() for path in session.parent.rglob("*") if path.is_file()}
+    assert after == before, "nothing that was recorded is touched"
+
+
+def test_a_replay_verifies_as_equal(session: Path) -> None:
+    fresh = session.parent.with_name("fresh")
+    shutil.copytree(session.parent, fresh, ignore=shutil.ignore_patterns("plot.png", "made.txt", "session.ipynb"))
+    again = replay(session, workdir=fresh, output=fresh / "session.ipynb")
+    assert verify(again.notebook_path).differences == []
+
+
+def test_what_was_interrupted_is_interrupted(tmp_path: Path) -> None:
+    with Executor(workdir=tmp_path) as ex:
+        execution = ex.submit("while True: pass")
+        with pytest.raises(ResultNotReady):
+            execution.result(0.5)
+        ex.interrupt()
+        assert execution.result().status == "interrupted"
+        ex.execute("1")
+    assert verify(tmp_path / "session.ipynb").differences == []
+
+
+def test_each_kind_of_difference(session: Path) -> None:
+    change(session, 1, lambda cell: cell["outputs"][0].update(text=["42\n"]))
+    change(session, 4, lambda cell: cell["outputs"][0].update(evalue="division by one"))
+
+    def other_file(cell: Any) -> None:
+        cell["metadata"]["kernel_exec"]["artifacts"][0]["sha256"] = "0" * 64
+
+    change(session, 7, other_file)
+    change(session, 8, lambda cell: cell.update(outputs=[]))
+    done = verify(session)
+    assert [(one.cell, one.kind) for one in done.differences] == [
+        (1, "number"),
+        (4, "error"),
+        (7, "artifact"),
+        (8, "extra output"),
+    ]
+    assert not done.ok
+    assert "4 of" in str(done)
+
+
+def test_what_never_gives_the_same(tmp_path: Path) -> None:
+    with Executor(workdir=tmp_path) as ex:
+        ex.execute("import random")
+        ex.execute("random.random()")
+        ex.execute("random.seed(1); random.random()")
+    done = verify(tmp_path / "session.ipynb", runs=2)
+    assert [cell.index for cell in done.unstable] == [1]
+    assert [difference.cell for difference in done.differences] == [1]
+    assert "something else each time" in str(done)
+    assert verify(tmp_path / "session.ipynb").unstable == []
+    for wrong, error in ((0, InvalidArgument), (1.5, WrongType)):
+        with pytest.raises(error):
+            verify(tmp_path / "session.ipynb", runs=wrong)  # type: ignore[arg-type]
+
+
+def test_the_environment_explains(session: Path) -> None:
+    notebook = json.loads(session.read_text())
+    environment = notebook["metadata"]["kernel_exec"]["environment"]
+    environment.update(python="3.9.1", locale="de_DE.UTF-8")
+    environment["packages"].update(numpy="1.0", gone="2.0")
+    session.write_text(json.dumps(notebook))
+    done = verify(session)
+    told = "\n".join(done.environment)
+    assert "Python was 3.9.1 and is 3." in told
+    assert "the locale was de_DE.UTF-8" in told
+    assert "numpy was 1.0 and is" in told
+    assert "gone was 2.0 and is not there" in told
+
+
+def test_rules_of_the_project_and_of_cells(tmp_path: Path) -> None:
+    path = tmp_path / "n.ipynb"
+    write(
+        path,
+        code("print('run', __import__('os').getpid())", outputs=[_text("run 1\n")]),
+        code("print(1)", "nbval-ignore-output", outputs=[_text("2\n")]),
+        code("# NBVAL_SKIP\nprint(1)", outputs=[_text("2\n")]),
+        code("print(1.0)", "kernel_exec:relative=0.1", outputs=[_text("1.05\n")]),
+        "print('never run when it was saved')",
+    )
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.kernel_exec.verify]\nsanitize = [{regex = 'run \\d+', replace = 'run N'}]\n"
+    )
+    done = verify(path)
+    assert done.differences == []
+    assert [cell.status for cell in done.cells] == ["same", "same", "skipped", "same", "skipped"]
+    assert len(verify(path, rules=Rules()).differences) == 1
+    (tmp_path / "pyproject.toml").write_text("[tool.kernel_exec.verify]\nrelativ = 1\n")
+    with pytest.raises(InvalidArgument, match="relativ"):
+        verify(path)
+
+
+def _text(text: str) -> dict[str, Any]:
+    return {"output_type": "stream", "name": "stdout", "text": text}
+
+
+def test_reports(session: Path, tmp_path: Path) -> None:
+    change(session, 1, lambda cell: cell["outputs"][0].update(text=["<script>alert(1)</script>\x1b[31m\n"]))
+
+    def moved(cell: Any) -> None:
+        wide = "import matplotlib.pyplot as plt; plt.plot([3, 1, 2]); plt.show()"
+        with Executor(workdir=tmp_path / "other", notebook=False) as ex:
+            cell["outputs"] = ex.execute(wide).outputs
+
+    change(session, 3, moved)
+    done = verify(session)
+    page = done.to_html(tmp_path / "out" / "report.html").read_text()
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert page.count("data:image/png;base64,") >= 3, "old, new and what differs"
+    found = json.loads(done.to_json(tmp_path / "report.json").read_text())
+    assert found["ok"] is False
+    assert found["cells"][2]["differences"][0]["kind"] == "image"
+    suite = ET.parse(done.to_junit(tmp_path / "report.xml")).getroot()[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("10", "2")
+    assert len(suite.findall("testcase/failure")) == 2
+    assert "\x1b" not in str(done)
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """What verify finds in recordings of which each cell has another code now, by the name of the case."""
+    folder = tmp_path_factory.mktemp("planted")
+    cases = [*CHANGES, *HARMLESS]
+    with Executor(workdir=folder, limits=None) as ex:
+        ex.execute(PRELUDE)
+        for case in cases:
+            ex.execute(case.before, metadata={"case": case.name})
+    path = folder / "session.ipynb"
+    notebook = json.loads(path.read_text())
+    for cell, case in zip(notebook["cells"][1:], cases, strict=True):
+        cell["source"] = case.after or case.before
+    path.write_text(json.dumps(notebook))
+    found: dict[str, set[str]] = {case.name: set() for case in cases}
+    for one in verify(path).differences:
+        found[cases[one.cell - 1].name].add(one.kind)
+    return found
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_planted_changes_are_found_and_harmless_ones_are_not(planted: dict[str, set[str]]) -> None:
+    assert {case.name for case in CHANGES if not planted[case.name]} == set()
+    assert {case.name: planted[case.name] for case in HARMLESS if planted[case.name]} == {}
+    assert (len(CHANGES) >= 30, len(HARMLESS) >= 30) == (True, True)
+
+
+@pytest.mark.engine
+def test_recorded_on_the_host_and_verified_in_a_container(engine: Any, tmp_path: Path) -> None:
+    with Executor(workdir=tmp_path) as ex:
+        ex.execute("import os; print(sum(range(10)))")
+        ex.execute("open('made', 'w').write('x')")
+    done = verify(tmp_path / "session.ipynb", kernel=DockerKernel())
+    assert done.ok
+    assert "where the kernel ran was host and is docker" in done.environment
+
+
+def test_a_directory_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernel_exec.replays.workdirs.MANY", 3)
+    path = write(tmp_path / "n.ipynb", "1")
+    for number in range(4):
+        (tmp_path / str(number)).write_text("")
+    with pytest.raises(InvalidArgument, match="too much for a copy"):
+        verify(path)
+    assert verify(path, workdir=tmp_path).cells[0].status == "skipped"
+
+
+def test_artifacts_are_read_from_nowhere_else(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    work = tmp_path / "work"
+    with Executor(workdir=work) as ex:
+        ex.execute("open('a.txt', 'w').write('x')")
+
+    def outside(cell: Any) -> None:
+        cell["metadata"]["kernel_exec"]["artifacts"][0].update(path="../secret.txt", sha256="0" * 64)
+
+    change(work / "session.ipynb", 0, outside)
+    assert "secret\n" not in json.dumps(verify(work / "session.ipynb").as_dict())
+
+
+def test_the_command(session: Path, tmp_path: Path) -> None:
+    done = kx(tmp_path, "verify", str(session))
+    assert (done.returncode, done.stderr) == (status.OK, "")
+    assert "none of 10 cells differ" in done.stdout
+    write(tmp_path / "bad.ipynb", code("print(1)", outputs=[_text("2\n")]))
+    (tmp_path / "broken.ipynb").write_text("{")
+    names = ("bad.ipynb", "broken.ipynb", str(session))
+    done = kx(tmp_path, "verify", *names, "--html", "pages", "--junit", "out/j.xml", "--json")
+    assert done.returncode == status.ERROR
+    assert [one["ok"] for one in json.loads(done.stdout)] == [False, False, True]
+    assert sorted(os.listdir(tmp_path / "pages")) == ["bad.html", "session.html"]
+    assert len(ET.parse(tmp_path / "out" / "j.xml").getroot()) == 2
+    done = kx(tmp_path, "verify", "bad.ipynb", "broken.ipynb")
+    assert "0 of 2 notebooks gave what they had recorded" in done.stdout
+    assert kx(tmp_path, "verify", "broken.ipynb").returncode == status.USAGE
+    assert kx(tmp_path, "verify", "bad.ipynb", "--runs", "0").returncode == status.USAGE
+
+
+def test_the_plugin_of_pytest(session: Path, tmp_path: Path) -> None:
+    books = tmp_path / "books"
+    books.mkdir()
+    write(books / "bad.ipynb", code("print(1)", outputs=[_text("2\n")]), code("x = 1", "skip-execution"))
+    (books / "broken.ipynb").write_text("{")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+
+    def run(*more: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *more], capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+
+    done = run("--kernel-exec", str(session))
+    assert "10 passed" in done.stdout, done.stdout
+    done = run("--kernel-exec", "books", "--kernel-exec-html", "pages")
+    assert "broken.ipynb': it is no notebook" in done.stdout
+    done = run("--kernel-exec", "books/bad.ipynb", "--kernel-exec-html", "pages")
+    assert "1 failed, 1 skipped" in done.stdout
+    assert "2 -> 1" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert (tmp_path / "pages" / "bad.html").exists()
+    assert "no tests ran" in run("books").stdout
+
+
+@pytest.mark.long
+def test_nbval_accepts_our_recordings(session: Path) -> None:
+    pytest.importorskip("nbval")
+    with Executor(workdir=session.parent, notebook=session.with_name("plain.ipynb")) as ex:
+        ex.execute("x = 41; print(x)")
+        ex.execute("x + 1")
+        ex.execute("import pandas as pd; pd.DataFrame({'a': [1, 2.5]})")
+    read(session.with_name("plain.ipynb"))
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "plain.ipynb"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=session.parent, timeout=120, check=False)
+    assert "3 passed" in done.stdout, done.stdout
