@@ -14,7 +14,7 @@ import re
 import secrets
 import signal
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -28,10 +28,12 @@ from kernel_exec.kernels.death import Death, Usage, death_of, megabytes
 from kernel_exec.kernels.engine import Engine
 from kernel_exec.kernels.events import Created, Refused
 from kernel_exec.kernels.far import DISK, about_far, far_request, refuse_mounts, sees_our_files
+from kernel_exec.kernels.environment import substituted
 from kernel_exec.kernels.host import check_variable
 from kernel_exec.kernels.leftovers import labels, sweep
 from kernel_exec.kernels.link import marker
 from kernel_exec.kernels.meter import Meter, meter_inside
+from kernel_exec.kernels.specs import with_launcher
 from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner, absolute
 from kernel_exec.settings import Limits, PathLike, checked_size
 
@@ -165,8 +167,9 @@ class DockerProvisioner(SupervisedProvisioner):
 
     def __init__(self, settings: DockerKernel | None = None, **kwargs: Any) -> None:
         given = {field.name: kwargs.pop(field.name) for field in fields(DockerKernel) if field.name in kwargs}
+        _check_known(kwargs.keys() - set(self.class_trait_names()))
         super().__init__(**kwargs)
-        self.settings = settings or DockerKernel(**given)
+        self.settings = settings or DockerKernel(**_from_json(given))
         self.container = ""
         """The name of the container; empty before there is one."""
         self._engine: Engine | None = None
@@ -205,19 +208,48 @@ class DockerProvisioner(SupervisedProvisioner):
         assert self._image is not None
         link = await self._opened()
         assert link.directory is not None
-        extra = list(kwargs.get("extra_arguments") or ())
         if self.parent is None:
-            self._connect(link.directory)
+            command = self._connect(link.directory)
         else:
-            self._connect_manager(self.parent, link, kwargs)
-        given = kwargs.pop("env", None) or {}
+            command = self._connect_manager(self.parent, link, kwargs)
+        try:
+            command = self._command_inside(command, link.directory)
+        except KernelStartError:
+            await self.stop(0)
+            raise
         self._write_inner_connection(link.directory)
-        command = [self._image.python.executable, str(CODE / LAUNCHER.name), "-f", str(RUNTIME / "inside.json")]
-        command += extra if self.parent else [f"{name}={value}" for name, value in OPTIONS.items()]
+        if self.parent is None:
+            command += [f"{name}={value}" for name, value in OPTIONS.items()]
         self.launches_ours = True
-        session = {name: given[name] for name in ("JPY_SESSION_NAME",) if name in given}
-        env = {**LEAN, **session, **self.extra_env, **marker(Path(RUNTIME))}
+        env = {**LEAN, **self._asked_env(kwargs.pop("env", None)), **self.extra_env, **marker(Path(RUNTIME))}
         return {**kwargs, "cmd": command, "env": env}
+
+    def _command_inside(self, command: list[str], directory: Path) -> list[str]:
+        """The command of the kernel as it is inside.
+
+        Raises:
+            KernelStartError: it is none that could work there.
+        """
+        assert self._image is not None
+        if self.connection_info["ip"] != str(directory / "k"):
+            raise KernelStartError(
+                "a kernel in a container answers on sockets in a private directory only: leave transport, ip and ports "
+                "to it"
+            )
+        ours = with_launcher(command, Path(CODE / LAUNCHER.name))
+        if ours is None:
+            raise KernelStartError(
+                f"a kernel in a container is one of Python: argv in its kernelspec must be such as "
+                f"python -m ipykernel_launcher -f {{connection_file}}, not {' '.join(command)!r}"
+            )
+        outside = self.parent.connection_file if self.parent else str(directory / "connection.json")
+        arguments = [part.replace(outside, str(RUNTIME / "inside.json")) for part in ours[1:]]
+        return [self._image.python.executable, *arguments]
+
+    def _asked_env(self, given: Mapping[str, str] | None) -> dict[str, str]:
+        """Variables of the kernelspec, and those that a manager was given; not what the host has as well."""
+        new = {name: value for name, value in (given or {}).items() if name not in os.environ}
+        return {**substituted(self.kernel_spec.env), **self.settings.env, **new}
 
     async def _launch(self, command: list[str], env: dict[str, str]) -> None:
         assert self.link is not None
@@ -462,6 +494,19 @@ class DockerProvisioner(SupervisedProvisioner):
             return os.getuid(), os.getgid()
         number = USERS.start + secrets.randbelow(len(USERS))
         return number, number
+
+
+def _from_json(given: dict[str, Any]) -> dict[str, Any]:
+    """The settings in a kernelspec, whose JSON has no numbers as names."""
+    if isinstance(ports := given.get("ports"), Mapping):
+        return {**given, "ports": {int(name) if str(name).isdigit() else name: ports[name] for name in ports}}
+    return given
+
+
+def _check_known(unknown: Iterable[str]) -> None:
+    for name in sorted(unknown):
+        known = ", ".join(field.name for field in fields(DockerKernel))
+        raise InvalidArgument(f"a kernel in a container has no setting {name!r}, but {known}")
 
 
 def _public(path: Path) -> bool:
