@@ -10,7 +10,8 @@ Beside the commands and events of `supervisor.py`:
                      {"exited": ..., "oom": processes killed for lack of memory, "pids": forks refused for their number,
                      "full": mount points without a free byte, "terminated": the signal that asked for it, 0 for none}
 
-The kernel's code runs as the same user. It can neither signal the first process of its namespace nor look into it.
+The kernel's code runs as the same user. It cannot look into the first process of its namespace, and what it signals to
+that is nothing.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import ctypes
 import json
 import os
 import signal
+import struct
+import sys
 import time
 from typing import Any
 
@@ -29,6 +32,12 @@ from .processes import stat_of
 OUT = 1
 LINE_LIMIT = 1 << 26
 _PR_SET_DUMPABLE = 4
+_ASKING = (signal.SIGTERM, signal.SIGHUP)
+_SIGSET = 128
+"""Bytes of a sigset_t."""
+_SIGNAL = struct.Struct("=I4xiI112x")
+"""Number, code and sender of a signalfd_siginfo."""
+_SI_USER = 0
 _COUNTERS = {
     "oom": (("/sys/fs/cgroup/memory.events", b"oom_kill"), ("/sys/fs/cgroup/memory/memory.oom_control", b"oom_kill")),
     "pids": (("/sys/fs/cgroup/pids.events", b"max"), ("/sys/fs/cgroup/pids/pids.events", b"max")),
@@ -44,6 +53,7 @@ class Box:
         self._loop = Loop()
         self._lines = Lines(LINE_LIMIT)
         self._wake = wake_on_signals()
+        self._asked = _signals(_ASKING)
         self._below = Below(directory, self._loop, self._tell)
         self._below.ended = self._ended
         self._began = 0.0
@@ -53,6 +63,7 @@ class Box:
         self._over = False
         self._loop.watch(CHANNEL, self._read_commands)
         self._loop.watch(self._wake, self._woken)
+        self._loop.watch(self._asked, self._asked_to_end)
 
     def run(self) -> None:
         """Serve until the kernel has ended, or the keeper is gone."""
@@ -78,11 +89,15 @@ class Box:
         return {**{name: counted(name) for name in _COUNTERS}, "full": _full(), "terminated": self._terminated}
 
     def _woken(self) -> None:
-        numbers = set(os.read(self._wake, 4096)) - {signal.SIGCHLD}
-        for number in numbers:
-            self._terminated = number
-            self._over = True
+        os.read(self._wake, 4096)
         self._below.reap()
+
+    def _asked_to_end(self) -> None:
+        # The code inside can make up everything but that it is the system that tells of a kill(2), and by whom.
+        for number, code, sender in _SIGNAL.iter_unpack(os.read(self._asked, _SIGNAL.size * 16)):
+            if code == _SI_USER and sender == 0:  # of no process that can be seen from here
+                self._terminated = number
+                self._over = True
 
     def _read_commands(self) -> None:
         chunk = os.read(CHANNEL, 1 << 16)
@@ -125,6 +140,13 @@ class Box:
     def _cpu_seconds(self) -> float:
         stat = stat_of(self._below.kernel)
         return sum(map(int, stat[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def _signals(numbers: tuple[int, ...]) -> int:
+    """Return a descriptor at which these signals wait; processes that are made from now on have them blocked."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    mask = sum(1 << number - 1 for number in numbers).to_bytes(_SIGSET, sys.byteorder)
+    return int(ctypes.CDLL(None).signalfd(-1, mask, os.O_CLOEXEC))
 
 
 def counted(name: str) -> int:
