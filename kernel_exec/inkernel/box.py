@@ -8,7 +8,8 @@ Beside the commands and events of `supervisor.py`:
     from the keeper: {"cell": true}: a cell begins; {"usage": number}
     to the keeper:   {"usage": number, "cpu": seconds, "peak": bytes}, both since the cell began
                      {"exited": ..., "oom": processes killed for lack of memory, "pids": forks refused for their number,
-                     "full": mount points without a free byte, "terminated": the signal that asked for it, 0 for none}
+                     "full": mount points without a free byte, "terminated": the signal that asked for it, 0 for none,
+                     "held": the most memory that was in use in the container}
 
 The kernel's code runs as the same user. It cannot look into the first process of its namespace, and what it signals to
 that is nothing.
@@ -43,6 +44,7 @@ _COUNTERS = {
     "pids": (("/sys/fs/cgroup/pids.events", b"max"), ("/sys/fs/cgroup/pids/pids.events", b"max")),
 }
 """Where cgroups of both versions count what they have refused."""
+_HELD = ("/sys/fs/cgroup/memory.peak", "/sys/fs/cgroup/memory/memory.max_usage_in_bytes")
 
 
 class Box:
@@ -86,7 +88,8 @@ class Box:
 
     def _ended(self) -> dict[str, Any]:
         """What the container knows of the end of the kernel."""
-        return {**{name: counted(name) for name in _COUNTERS}, "full": _full(), "terminated": self._terminated}
+        counts = {name: counted(name) for name in _COUNTERS}
+        return {**counts, "full": _full(), "terminated": self._terminated, "held": _held()}
 
     def _woken(self) -> None:
         os.read(self._wake, 4096)
@@ -157,6 +160,17 @@ def counted(name: str) -> int:
                 fields = dict(line.split()[:2] for line in file.read().splitlines())
             return int(fields[key])
         except (OSError, KeyError, ValueError):
+            continue
+    return 0
+
+
+def _held() -> int:
+    """The most memory that all processes here, and files in memory, have had; 0 where that is not told."""
+    for path in _HELD:
+        try:
+            with open(path, "rb") as file:
+                return int(file.read())
+        except (OSError, ValueError):
             continue
     return 0
 

@@ -333,18 +333,17 @@ class DockerProvisioner(SupervisedProvisioner):
     def _death(self) -> Death:
         assert self.link is not None
         about = self.link.about_end
-        held = f"{megabytes(self.link.peak)} were held, and the limit is {megabytes(self._memory)}"
         if self.link.outgrown:
-            reason = f"it and its processes went on holding too much memory ({held})"
+            reason = f"it and its processes went on holding too much memory ({self._held(self.link.peak)})"
             return Death(None, signal.SIGKILL, reason, oom=True)
         if about.container is not None:
-            return self._death_of_container(about.container, held)
+            return self._death_of_container(about.container)
         death = death_of(self.link.status)
         if about.terminated:
             reason = f"its container {self.container} was asked from outside to end (signal {about.terminated})"
             return replace(death, reason=reason)
         if about.oom and death.signal == signal.SIGKILL:
-            return replace(death, reason=f"it was killed for lack of memory ({held})", oom=True)
+            return replace(death, reason=f"it was killed for lack of memory ({self._held(about.held)})", oom=True)
         hints = []
         if about.pids:
             hints.append(f"forks had been refused: {self._pids} processes and threads were there, the limit")
@@ -352,13 +351,20 @@ class DockerProvisioner(SupervisedProvisioner):
             hints.append(f"no byte was free in {', '.join(about.full)}")
         return replace(death, reason="; ".join((death.reason, *hints)))
 
-    def _death_of_container(self, state: Mapping[str, Any], held: str) -> Death:
+    def _held(self, most: int) -> str:
+        assert self.link is not None
+        peak = max(self.link.peak, min(most, self._memory))  # `peak` is that of the processes, without files in memory
+        return f"{megabytes(peak)} were held, and the limit is {megabytes(self._memory)}"
+
+    def _death_of_container(self, state: Mapping[str, Any]) -> Death:
         name = f"its container {self.container}"
         code = state.get("ExitCode")
         if state.get("OOMKilled"):
-            return Death(None, signal.SIGKILL, f"{name} was killed for lack of memory ({held})", oom=True)
+            reason = f"{name} was killed for lack of memory ({self._held(self._memory)})"  # what it had is all there was
+            return Death(None, signal.SIGKILL, reason, oom=True)
         if state.get("Paused"):
-            return Death(None, signal.SIGKILL, f"{name} was paused from outside, and killed at the deadline")
+            paused = f"{name} was paused from outside"
+            return Death(None, signal.SIGKILL, f"{paused}, and killed at the deadline", hindered=paused)
         match state.get("Answered"):
             case 0:
                 return Death(None, signal.SIGKILL, f"the container engine has gone, and {name} with it")
