@@ -26,13 +26,14 @@ from kernel_exec.errors import EngineError, EngineUnavailable, InvalidArgument, 
 from kernel_exec.kernels.container import CODE, DEFAULT_IMAGE, RUNTIME, bind, container_name, create_request, explained
 from kernel_exec.kernels.death import Death, Usage, death_of, megabytes
 from kernel_exec.kernels.engine import Engine
+from kernel_exec.kernels.environment import substituted
 from kernel_exec.kernels.events import Created, Refused
 from kernel_exec.kernels.far import DISK, about_far, far_request, refuse_mounts, sees_our_files
-from kernel_exec.kernels.environment import substituted
 from kernel_exec.kernels.host import check_variable
 from kernel_exec.kernels.leftovers import labels, sweep
 from kernel_exec.kernels.link import marker
 from kernel_exec.kernels.meter import Meter, meter_inside
+from kernel_exec.kernels.points import make_point
 from kernel_exec.kernels.specs import with_launcher
 from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner, absolute
 from kernel_exec.settings import Limits, PathLike, checked_size
@@ -145,7 +146,7 @@ class DockerKernel:
         if self.user is not None and not _USER.fullmatch(self.user):
             raise InvalidArgument(f"user must be 'UID' or 'UID:GID' in numbers, not {self.user!r}")
         Limits(memory=self.memory, cpus=self.cpus, pids=self.pids)  # refuses what cannot work
-        _check_mounts(self.mounts)
+        _check_mounts(self.mounts, self.workdir)
         _check_gpus(self.gpus)
 
 
@@ -360,7 +361,8 @@ class DockerProvisioner(SupervisedProvisioner):
         name = f"its container {self.container}"
         code = state.get("ExitCode")
         if state.get("OOMKilled"):
-            reason = f"{name} was killed for lack of memory ({self._held(self._memory)})"  # what it had is all there was
+            held = self._held(self._memory)  # all there was, or the system would not have killed
+            reason = f"{name} was killed for lack of memory ({held})"
             return Death(None, signal.SIGKILL, reason, oom=True)
         if state.get("Paused"):
             paused = f"{name} was paused from outside"
@@ -371,7 +373,8 @@ class DockerProvisioner(SupervisedProvisioner):
             case 404:
                 return Death(None, signal.SIGKILL, f"{name} was removed from outside")
         if isinstance(code, int) and code > 128:
-            return Death(None, code - 128, f"{name} was ended from outside by signal {code - 128}")
+            ended = "killed or removed" if code - 128 == signal.SIGKILL else "ended"  # both look the same by then
+            return Death(None, code - 128, f"{name} was {ended} from outside (signal {code - 128})")
         return Death(code if isinstance(code, int) else None, None, f"{name} exited with status {code}")
 
     @property
@@ -456,6 +459,8 @@ class DockerProvisioner(SupervisedProvisioner):
             mounts.append(await self._mount(hosts, "/etc/hosts", None if _public(hosts) else shown, read_only=True))
         for source, target in settings.mounts.items():
             place = target.removesuffix(":rw")
+            if self._disk is None:
+                make_point(Path(absolute(source)), PurePosixPath(place), Path(self._cwd), settings.workdir)
             mounts.append(await self._mount(Path(absolute(source)), place, shown, read_only=place == target))
         request = create_request(
             settings,
@@ -540,7 +545,8 @@ def _check_place(what: str, path: str) -> None:
         raise WrongType(f"{what} must be a string, not {type(path).__name__}")
     place = PurePosixPath(path)
     taken = ("/", "/tmp", "/proc", "/sys", "/dev", "/etc", "/usr", "/bin", "/lib")  # noqa: S108
-    if not place.is_absolute() or ".." in place.parts or str(place) in taken or ":" in path or "," in path:
+    kernels = place.is_relative_to("/proc") or place.is_relative_to("/sys")
+    if not place.is_absolute() or ".." in place.parts or str(place) in taken or kernels or ":" in path or "," in path:
         raise InvalidArgument(f"{what} must be an absolute path inside the container, such as /workspace, not {path!r}")
     for own in (RUNTIME, CODE):
         if place == own or own in place.parents or place in own.parents:
@@ -560,13 +566,22 @@ def _check_labels(labels: Mapping[Any, Any]) -> None:
     for name, value in labels.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise WrongType(f"labels must map strings to strings, but has {name!r}: {value!r}")
+        if name.startswith("kernel_exec."):
+            raise InvalidArgument(f"labels cannot have {name!r}: names that begin so are ours")
 
 
-def _check_mounts(mounts: Mapping[Any, Any]) -> None:
+def _check_mounts(mounts: Mapping[Any, Any], workdir: str) -> None:
+    taken = {PurePosixPath(workdir)}
     for source, target in mounts.items():
         if not isinstance(source, str | os.PathLike) or not isinstance(target, str):
             raise WrongType(f"mounts must map paths of the host to paths inside, but has {source!r}: {target!r}")
         _check_place(f"the target of the mount {os.fspath(source)!r}", target.removesuffix(":rw"))
+        place = PurePosixPath(target.removesuffix(":rw"))
+        if place in taken:
+            raise InvalidArgument(
+                f"mounts cannot have {os.fspath(source)!r} at {str(place)!r}: something else is there"
+            )
+        taken.add(place)
 
 
 def _check_name(template: str) -> None:
@@ -582,6 +597,6 @@ def _check_ports(ports: Mapping[int, int | None], network: str) -> None:
             if port is not None and (isinstance(port, bool) or not isinstance(port, int)):
                 raise WrongType(f"ports must map numbers to numbers (or None), but has {port!r}")
             if port is not None and not 0 < port < 2**16:
-                raise InvalidArgument(f"{port} is no port")
-    if ports and network == "none":
-        raise InvalidArgument("ports need a network: DockerKernel(network='bridge', ports=...)")
+                raise InvalidArgument(f"{port} is no port: name one from 1 to 65535, or None for any of the host's")
+    if ports and network in {"none", "host"}:
+        raise InvalidArgument("ports need a network of the container's: DockerKernel(network='bridge', ports=...)")

@@ -45,8 +45,8 @@ def goes_on(executor: Executor) -> bool:
 @pytest.mark.parametrize(
     ("do", "reason"),
     [
-        (lambda container: container.kill(), "outside by signal 9"),
-        (lambda container: container.remove(force=True), "from outside"),
+        (lambda container: container.kill(), r"killed or removed from outside \(signal 9\)"),
+        (lambda container: container.remove(force=True), "removed from outside"),
         (lambda container: container.stop(timeout=5), r"asked from outside to end \(signal 15\)"),
     ],
     ids=["kill", "rm", "stop"],
