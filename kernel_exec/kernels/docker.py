@@ -459,7 +459,12 @@ class DockerProvisioner(SupervisedProvisioner):
             mounts.append(await self._mount(hosts, "/etc/hosts", None if _public(hosts) else shown, read_only=True))
         for source, target in settings.mounts.items():
             place = target.removesuffix(":rw")
-            if self._disk is None:
+            if PurePosixPath(place).is_relative_to(settings.workdir):
+                if self._disk is not None:
+                    raise KernelStartError(
+                        f"{place} is in the work directory, which with disk= is a copy, and all of it is brought home: "
+                        f"name another place for that mount"
+                    )
                 make_point(Path(absolute(source)), PurePosixPath(place), Path(self._cwd), settings.workdir)
             mounts.append(await self._mount(Path(absolute(source)), place, shown, read_only=place == target))
         request = create_request(

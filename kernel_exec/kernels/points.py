@@ -27,8 +27,6 @@ def make_point(source: Path, place: PurePosixPath, workdir: Path, inside: str) -
     Raises:
         KernelStartError: it cannot be made.
     """
-    if not place.is_relative_to(inside):
-        return
     *names, name = place.relative_to(inside).parts
     above = Folder(workdir.joinpath(*names), untrusted=workdir)
     try:

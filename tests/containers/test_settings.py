@@ -116,6 +116,12 @@ def test_a_mount_below_the_work_directory_follows_no_link(fresh: Callable[..., E
     assert list(outside.iterdir()) == []
 
 
+def test_no_mount_is_below_a_work_directory_that_is_a_copy(fresh: Callable[..., Executor], tmp_path: Path) -> None:
+    """What is mounted there would be brought home with the rest, every time."""
+    with pytest.raises(KernelStartError, match="name another place"):
+        fresh(mounts={tmp_path: "/workspace/data"}, disk="10m")
+
+
 def test_code_of_ours_that_nobody_else_may_read(
     fresh: Callable[..., Executor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
