@@ -56,24 +56,27 @@ class Box:
         self._lines = Lines(LINE_LIMIT)
         self._wake = wake_on_signals()
         self._asked = _signals(_ASKING)
-        self._below = Below(directory, self._loop, self._tell)
+        self._below = Below(directory, self._loop, self._happened)
         self._below.ended = self._ended
         self._began = 0.0
         self._stop_at: float | None = None
         self._launched = False
         self._terminated = 0
         self._over = False
+        self._status = 0
         self._loop.watch(CHANNEL, self._read_commands)
         self._loop.watch(self._wake, self._woken)
         self._loop.watch(self._asked, self._asked_to_end)
 
-    def run(self) -> None:
-        """Serve until the kernel has ended, or the keeper is gone."""
+    def run(self) -> int:
+        """Serve until the kernel has ended, or the keeper is gone; return what the container is to exit with."""
         while not self._done():
             due = self._due()
             self._loop.turn(None if due == float("inf") else due)
             self._look()
+        by_itself = self._stop_at is None and not self._over
         self._below.kill()
+        return self._status if by_itself else 0
 
     def _look(self) -> None:
         self._below.look()
@@ -137,6 +140,12 @@ class Box:
         cpu = self._cpu_seconds() - self._began
         self._tell({"usage": number, "cpu": max(0.0, cpu), "peak": _peak(self._below.kernel)})
 
+    def _happened(self, event: dict[str, Any]) -> None:
+        if "exited" in event:
+            code = os.waitstatus_to_exitcode(event["exited"])
+            self._status = code if code >= 0 else 128 - code
+        self._tell(event)
+
     def _tell(self, event: dict[str, Any]) -> None:
         _tell(event)
 
@@ -198,4 +207,4 @@ def _tell(event: dict[str, Any]) -> None:
 
 def main(arguments: list[str]) -> None:
     """Run with the directory that is the only argument."""
-    Box(arguments[0]).run()
+    sys.exit(Box(arguments[0]).run())

@@ -17,6 +17,7 @@ import json
 import os
 import re
 import socket
+import sys
 import time
 from typing import Any
 
@@ -164,4 +165,4 @@ def _watch(directory: str) -> int:
 
 def main(arguments: list[str]) -> None:
     """Run with the runtime directory, which is the only argument."""
-    FarBox(arguments[0]).run()
+    sys.exit(FarBox(arguments[0]).run())

@@ -205,6 +205,7 @@ def test_one_that_stays(fresh: Callable[..., Executor], engine: Any) -> None:
     [container] = containers(engine, name)
     try:
         assert wait_until(lambda: (container.reload(), container.status)[1] == "exited")
+        assert container.attrs["State"]["ExitCode"] == 3
     finally:
         container.remove(force=True)
     assert executor.execute("1 + 1").text == "2"
