@@ -77,7 +77,7 @@ class DockerKernel:
         cpus: processors (or such as "1.5") that it may use at a time; `Limits.cpus` wins.
         pids: processes and threads that there may be; `Limits.pids` wins.
         user: "UID" or "UID:GID" inside; None for the caller's own, and for one that nobody else has when the caller
-            is root.
+            is root. Who is not root can be another one with `disk` only.
         read_only: whether the file system of the image can be read only.
         tmpfs: bytes (or such as "64m") of /tmp, which is in memory.
         disk: bytes (or such as "2g") that the work directory may hold inside; `Limits.disk` wins. With it, or with an
@@ -444,6 +444,11 @@ class DockerProvisioner(SupervisedProvisioner):
         assert self._image is not None
         settings = self.settings
         uid, gid = self._user()
+        if self._disk is None and os.getuid() not in (0, uid):
+            raise KernelStartError(
+                f"user cannot be {settings.user!r}: who is {uid} inside cannot work in a directory of {os.getuid()}'s, "
+                f"for which only root can mount it; leave user out, or have a copy there with disk="
+            )
         shown = (uid, gid) if os.getuid() == 0 else None
         mounts = []
         if not self._near:
