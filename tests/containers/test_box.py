@@ -84,6 +84,21 @@ def test_what_is_there_cannot_be_changed(box: Executor, path: str) -> None:
     assert attempt(box, f"os.unlink({path!r})")[0] in {"OSError", "PermissionError"}
 
 
+def test_these_are_all_places_that_can_be_written(box: Executor) -> None:
+    """Beside devices that are nothing but a stream: the work directory, that of the sockets, and files in memory."""
+    found = box.execute(
+        "import os\nplaces = set()\nfor top, folders, files in os.walk('/'):\n"
+        "    folders[:] = [name for name in folders if (top, name) not in {('/', 'proc'), ('/', 'sys')}]\n"
+        "    if os.access(top, os.W_OK) and top not in places: places.add(top)\n"
+        "    places.update(path for path in (os.path.join(top, name) for name in files)\n"
+        "                  if os.access(path, os.W_OK) and os.path.isfile(path) and top not in places)\n"
+        "    if top in places: folders.clear()\nsorted(places)"
+    )
+    assert found.text == str(["/dev/mqueue", "/dev/shm", "/run/kernel_exec", "/tmp", "/workspace"])  # noqa: S108
+    kinds = "{place: os.statvfs(place).f_blocks * os.statvfs(place).f_frsize for place in ('/dev/shm', '/tmp')}"
+    assert box.execute(kinds).text == str({"/dev/shm": 64 << 20, "/tmp": 256 << 20})  # noqa: S108
+
+
 def test_no_rights_are_held_and_none_can_be_gained(box: Executor) -> None:
     box.execute(
         "status = dict(line.split(':', 1) for line in open('/proc/self/status').read().splitlines())\n"
