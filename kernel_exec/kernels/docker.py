@@ -304,7 +304,8 @@ class DockerProvisioner(SupervisedProvisioner):
         moved = await self.link.push()
         if moved.trouble:
             raise KernelStartError(
-                f"the work directory {self._cwd} cannot be copied into the container: {moved.trouble}"
+                f"the work directory {self._cwd} cannot be copied into the container ({moved.trouble}): delete what is "
+                f"not needed there, or raise disk"
             )
 
     async def bring_home(self) -> Sequence[str]:
