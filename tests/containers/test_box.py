@@ -94,9 +94,9 @@ def test_these_are_all_places_that_can_be_written(box: Executor) -> None:
         "                  if os.access(path, os.W_OK) and os.path.isfile(path) and top not in places)\n"
         "    if top in places: folders.clear()\nsorted(places)"
     )
-    assert found.text == str(["/dev/mqueue", "/dev/shm", "/run/kernel_exec", "/tmp", "/workspace"])  # noqa: S108
+    assert found.text == str(["/dev/mqueue", "/dev/shm", "/run/kernel_exec", "/tmp", "/workspace"])
     kinds = "{place: os.statvfs(place).f_blocks * os.statvfs(place).f_frsize for place in ('/dev/shm', '/tmp')}"
-    assert box.execute(kinds).text == str({"/dev/shm": 64 << 20, "/tmp": 256 << 20})  # noqa: S108
+    assert box.execute(kinds).text == str({"/dev/shm": 64 << 20, "/tmp": 256 << 20})
 
 
 def test_no_rights_are_held_and_none_can_be_gained(box: Executor) -> None:
