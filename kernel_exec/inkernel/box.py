@@ -6,6 +6,7 @@ channel, which a keeper on the host holds. When that is closed, for whatever rea
 Beside the commands and events of `supervisor.py`:
 
     from the keeper: {"cell": true}: a cell begins; {"usage": number}
+                     {"gate": {"path", "port"}}, before the launch: give the kernel the way out that is there
     to the keeper:   {"usage": number, "cpu": seconds, "peak": bytes}, both since the cell began
                      {"exited": ..., "oom": processes killed for lack of memory, "pids": forks refused for their number,
                      "full": mount points without a free byte, "terminated": the signal that asked for it, 0 for none,
@@ -119,6 +120,15 @@ class Box:
         """Start the kernel, with what the image sets in its environment."""
         self._below.do_launch({**what, "env": {**os.environ, **what["env"]}})
         self._launched = bool(self._below.kernel)
+
+    def do_gate(self, what: dict[str, Any]) -> None:
+        """Have connections to a port accepted outside."""
+        from .gate import hand_out  # every import delays every kernel
+
+        try:
+            hand_out(what["path"], what["port"])
+        except OSError as error:
+            self._tell({"error": f"its way out cannot be made: {error.strerror or error}"})
 
     def do_stop(self, grace: float) -> None:
         """Give the kernel `grace` seconds to end."""

@@ -13,9 +13,12 @@ which it passes on:
                                "far": what `far.py` needs, null for a container that shares files with the host}},
                    {"attach": null} before it is started, {"discard": null} when it is not wanted any more,
                    {"mount": {"source", "uid", "gid"}}, {"unmount": null},
+                   {"allow": what the next container may reach (`gate.py`)}, before it is created
                    {"push": number}, {"fetch": number}: bring files into a container that is far, and from it
     to the host:   {"created": id} or {"refused": what the engine says, "answered": status of HTTP, 0 for none},
-                   {"attached": true} or {"error": text}, {"mounted": path or null}
+                   {"attached": true} or {"error": text}, {"mounted": path or null},
+                   {"gate": path of a socket} or {"error": text}, {"opened": true} when the way out is there
+                   {"denied": what the kernel wanted to reach}
                    {"moved": number, "notes": what was not, "trouble": why not all}: these files are there
                    {"exited": ..., "container": what the engine says of its state} when it ended without a word
 """
@@ -38,6 +41,7 @@ from .mounts import Mounts
 
 if TYPE_CHECKING:
     from .far import Far
+    from .gate import Gate
 
 PATIENCE = 1.0
 """Seconds in which a container obeys that can; then the engine ends it."""
@@ -85,6 +89,7 @@ class Keeper(Lease):
         self._said = b""
         self._force_at: float | None = None
         self._mounts = Mounts(self.directory + "-m")
+        self._gate: Gate | None = None
 
     def turn(self) -> None:
         """Wait for what comes next, and see to it."""
@@ -105,6 +110,7 @@ class Keeper(Lease):
     def end(self) -> None:
         """End the kernel, with its container; one whose kernel has ended is on its way out, and nobody waits for it."""
         self._mounts.remove()
+        self._close_gate()
         if self._running:
             self._force()
         if self._far is not None:
@@ -154,9 +160,22 @@ class Keeper(Lease):
             return
         self.loop.watch(self._creating.fileno(), self._read_answer)
 
+    def do_allow(self, targets: list[str]) -> None:
+        """Make a way out for the container that is created next; that of the one before ends."""
+        from .gate import Gate
+
+        self._close_gate()
+        try:
+            self._gate = Gate(self.loop, self.directory, targets)
+        except OSError as error:
+            tell({"error": f"the container's way out cannot be made: {error.strerror or error}"})
+        else:
+            tell({"gate": self._gate.path})
+
     def do_discard(self, _: object) -> None:
         """Nobody wants the container any more."""
         self._wanted = False
+        self._close_gate()
         self._lose_box()
         self._remove()
 
@@ -323,6 +342,7 @@ class Keeper(Lease):
             return
         if "exited" in event:
             self._running, self._force_at = False, None
+            self._close_gate()
             if event.get("terminated") and not (state := self._state())["Answered"]:
                 event["container"] = state  # it was the engine that asked it to end, before it ended itself
         tell(event)
@@ -342,7 +362,13 @@ class Keeper(Lease):
     def _tell_end(self, state: dict[str, Any]) -> None:
         """Tell that the kernel has ended, where the container has not said so."""
         self._running = False
+        self._close_gate()
         tell({"exited": _wait_status(state), "rest": self._rest(), "container": state})
+
+    def _close_gate(self) -> None:
+        if self._gate is not None:
+            self._gate.close()
+            self._gate = None
 
     def _rest(self) -> list[str]:
         """What the kernel's descriptors held, and after it what the first process had to say."""

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from kernel_exec.errors import EngineError
+from kernel_exec.kernels.allowed import engine_network, variables
 
 if TYPE_CHECKING:
     from kernel_exec.kernels.docker import DockerKernel
@@ -72,6 +73,8 @@ def create_request(
         labels: ours.
         podman: whether it is Podman that is asked: there nothing but the limit on memory bounds the inodes of /tmp.
     """
+    env = {**_environment(), **variables(settings.network), **settings.env}
+    network = engine_network(settings.network)
     inodes = "" if podman else "nr_inodes=65536,"
     return {
         "Image": image.id,
@@ -79,17 +82,17 @@ def create_request(
         "Cmd": [],
         "User": user,
         "WorkingDir": settings.workdir,
-        "Env": [f"{name}={value}" for name, value in {**_environment(), **settings.env}.items()],
+        "Env": [f"{name}={value}" for name, value in env.items()],
         "Labels": {**settings.labels, **labels},
         "OpenStdin": True,
         "StdinOnce": True,
         "AttachStdin": True,
         "AttachStdout": True,
         "AttachStderr": True,
-        "NetworkDisabled": settings.network == "none",
+        "NetworkDisabled": network == "none",
         "ExposedPorts": {f"{port}/tcp": {} for port in settings.ports},
         "HostConfig": {
-            "NetworkMode": settings.network,
+            "NetworkMode": network,
             "PortBindings": {
                 f"{port}/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(published or "")}]
                 for port, published in settings.ports.items()

@@ -23,12 +23,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from jupyter_client.kernelspec import KernelSpec
 
 from kernel_exec.errors import EngineError, EngineUnavailable, InvalidArgument, KernelStartError, WrongType
+from kernel_exec.kernels.allowed import PROXY_PORT, checked_network, engine_network, targets
 from kernel_exec.kernels.container import CODE, DEFAULT_IMAGE, RUNTIME, bind, container_name, create_request, explained
 from kernel_exec.kernels.death import Death, Usage, death_of, megabytes
 from kernel_exec.kernels.engine import Engine
 from kernel_exec.kernels.environment import substituted
 from kernel_exec.kernels.events import Created, Refused
-from kernel_exec.kernels.far import DISK, about_far, far_request, refuse_mounts, sees_our_files
+from kernel_exec.kernels.far import DISK, about_far, far_request, refuse_ours, sees_our_files
 from kernel_exec.kernels.host import check_variable
 from kernel_exec.kernels.leftovers import labels, sweep
 from kernel_exec.kernels.link import marker
@@ -68,7 +69,11 @@ class DockerKernel:
         name: of the container; `{uuid}` and `{user}` are filled in.
         auto_remove: whether the container goes when it has ended; otherwise it stays, stopped.
         network: "none", "bridge", or the name of a network of the engine. With one, the kernel reaches whatever listens
-            there, the host included.
+            there, the host included. Or a list of hosts that it may reach: "pypi.org" (ports 443 and 80),
+            "api.example.com:8443", "*.example.org" (sub-domains), or an address. Then the container has no network, and
+            the only way out is a proxy on this machine, which its variables (HTTPS_PROXY, ...) name; a name that leads
+            to no public address is refused, unless it is "localhost": this machine. Needs an engine on this machine,
+            and a runtime that shares its system's kernel: others cannot hand out sockets.
         ports: ports of the container, and the port of the host's loopback address each is published at (None for
             any); that of the engine's machine, where it is another one. Needs a network.
         mounts: files and directories of the host, and where they are inside; read-only, unless ":rw" follows.
@@ -99,7 +104,7 @@ class DockerKernel:
     workdir: str = "/workspace"
     name: str = "kernel-exec-{user}-{uuid}"
     auto_remove: bool = True
-    network: str = "none"
+    network: str | Sequence[str] = "none"
     ports: Mapping[int, int | None] = field(default_factory=dict)
     mounts: Mapping[PathLike, str] = field(default_factory=dict)
     env: Mapping[str, str] = field(default_factory=dict)
@@ -117,7 +122,8 @@ class DockerKernel:
     kernel_name: ClassVar[str] = "python3"
 
     def __post_init__(self) -> None:
-        for name in ("image", "workdir", "name", "network", "user", "runtime", "platform"):
+        object.__setattr__(self, "network", checked_network(self.network))
+        for name in ("image", "workdir", "name", "user", "runtime", "platform"):
             if getattr(self, name) is not None or name not in _MAY_BE_NONE:
                 _check_text(name, getattr(self, name))
         for name in ("auto_remove", "read_only"):
@@ -142,7 +148,7 @@ class DockerKernel:
             raise InvalidArgument(f"platform must be such as 'linux/amd64' or 'linux/arm64', not {self.platform!r}")
         _check_place("workdir", self.workdir)
         _check_name(self.name)
-        _check_ports(self.ports, self.network)
+        _check_ports(self.ports, engine_network(self.network))
         if self.user is not None and not _USER.fullmatch(self.user):
             raise InvalidArgument(f"user must be 'UID' or 'UID:GID' in numbers, not {self.user!r}")
         Limits(memory=self.memory, cpus=self.cpus, pids=self.pids)  # refuses what cannot work
@@ -176,6 +182,8 @@ class DockerProvisioner(SupervisedProvisioner):
         self._engine: Engine | None = None
         self._image: PreparedImage | None = None
         self._meter: Meter | None = None
+        self._gate: Path | None = None
+        """The socket of the container's way out, where it has one."""
         self._near = True
         """Whether the engine sees this machine's files."""
 
@@ -257,6 +265,8 @@ class DockerProvisioner(SupervisedProvisioner):
         assert self._engine is not None
         self.container = container_name(self.settings.name)
         try:
+            allowed = targets(self.settings.network)
+            self._gate = await self.link.allow(allowed) if allowed else None
             number = await self._create()
             await self.link.attach()
             await self._start(number)
@@ -265,6 +275,8 @@ class DockerProvisioner(SupervisedProvisioner):
             raise
         finally:
             self.link.send({"unmount": None})
+        if self._gate is not None:
+            await self.link.open_gate(RUNTIME / self._gate.name, PROXY_PORT)
         await self.bring_in()
         memory = self._memory
         await self.link.launch(
@@ -309,8 +321,11 @@ class DockerProvisioner(SupervisedProvisioner):
             )
 
     async def bring_home(self) -> Sequence[str]:
-        """Fetch what has changed in the container's work directory; return what was left out and why."""
-        return () if self._disk is None or self.link is None else (await self.link.fetch()).notes
+        """Fetch what has changed in the container's work directory; return what was left out, or denied, and why."""
+        if self.link is None:
+            return ()
+        notes = () if self._disk is None else (await self.link.fetch()).notes
+        return notes + self.link.news_of_denied()
 
     async def cell_usage(self) -> Usage | None:
         """Return what the kernel has used since then; None when it has ended."""
@@ -453,14 +468,16 @@ class DockerProvisioner(SupervisedProvisioner):
         shown = (uid, gid) if os.getuid() == 0 else None
         mounts = []
         if not self._near:
-            refuse_mounts(settings, self._engine)
+            refuse_ours(settings, self._engine)
         if self._disk is None:
             mounts += [
                 await self._mount(self.link.directory, RUNTIME, shown),
                 await self._mount(Path(self._cwd), settings.workdir, shown),
                 await self._mount(LAUNCHER.parent, CODE, None if _public(LAUNCHER) else shown, read_only=True),
             ]
-        if self._near and settings.network == "none":
+        elif self._gate is not None:
+            mounts.append(await self._mount(self._gate, RUNTIME / self._gate.name, shown))
+        if self._near and engine_network(settings.network) == "none":
             hosts = LAUNCHER.parent / "hosts"
             mounts.append(await self._mount(hosts, "/etc/hosts", None if _public(hosts) else shown, read_only=True))
         for source, target in settings.mounts.items():

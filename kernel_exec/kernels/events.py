@@ -20,6 +20,7 @@ _MAX_PID = 2**22
 _MAX_BYTES = 2**63
 _MANY, _LONG = 10, 200
 """Mount points that are told, and characters of each."""
+_LONG_TARGET = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,25 @@ class Mounted:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """A container's way out is to be made through this socket."""
+
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The container has its way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The kernel wanted to reach what it may not."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class Moved:
     """Files have gone to a container that is far, or come from it.
 
@@ -148,7 +168,7 @@ class Failed:
 
 
 OfKernel = Directory | Started | Exited | Memory | Outgrown | Signalled | Stopped | Failed
-OfContainer = Created | Refused | Attached | Mounted | Moved | Used
+OfContainer = Created | Refused | Attached | Mounted | Gate | Opened | Denied | Moved | Used
 Event = OfKernel | OfContainer
 
 
@@ -193,6 +213,12 @@ def _of_container(told: Any) -> OfContainer | None:  # noqa: PLR0911 - a line fo
             return Mounted(None)
         case {"mounted": str(path)} if _is_place(path):
             return Mounted(Path(path))
+        case {"gate": str(path)} if _is_place(path):
+            return Gate(Path(path))
+        case {"opened": True}:
+            return Opened()
+        case {"denied": str(target)} if target.isprintable() and len(target) <= _LONG_TARGET:
+            return Denied(target)
         case {"usage": int(number), "cpu": int(cpu) | float(cpu), "peak": int(peak)} if (
             0 <= cpu < _MAX_BYTES and 0 <= peak < _MAX_BYTES
         ):

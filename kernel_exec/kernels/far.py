@@ -106,12 +106,17 @@ def about_far(connection: Mapping[str, Any], workdir: str, *, own: list[str], di
     }
 
 
-def refuse_mounts(settings: DockerKernel, engine: Engine) -> None:
-    """Refuse what an engine on another machine cannot mount.
+def refuse_ours(settings: DockerKernel, engine: Engine) -> None:
+    """Refuse what needs something of this machine, where an engine on another one cannot mount it.
 
     Raises:
         KernelStartError: it is asked for.
     """
+    if not isinstance(settings.network, str):
+        raise KernelStartError(
+            f"the engine at {engine.url} does not see the sockets of this machine, and the way to a list of hosts "
+            f"leads through one: use an engine on this machine, network='none', or a network of the engine's"
+        )
     if settings.mounts:
         raise KernelStartError(
             f"the engine at {engine.url} does not see the files of this machine, so nothing of it can be mounted: "

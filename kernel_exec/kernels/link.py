@@ -16,7 +16,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Literal
 
 from kernel_exec.errors import KernelStartError
@@ -33,6 +33,8 @@ SIGNAL_TIMEOUT = 1.0
 
 CHUNKS = 2
 """Chunks of 64 KiB that are read from the channel at a time."""
+MANY_DENIED, FEW = 100, 10
+"""Targets that are kept, and that are told of."""
 SWEEPS = 100
 """Rounds of killing after which processes that cannot be killed are left alone."""
 
@@ -82,6 +84,9 @@ class SupervisorLink:
         self._created: events.Created | events.Refused | None = None
         self._attached = False
         self._mounted: list[Path | None] = []
+        self._gate: Path | None = None
+        self._opened = False
+        self._denied: list[str] = []
         self._moves: dict[int, events.Moved | None] = {}
         self._asked = 0
         self._answered: tuple[int, Usage] | None = None
@@ -208,6 +213,47 @@ class SupervisorLink:
         self.send({"mount": {"source": str(source), "uid": user[0], "gid": user[1]}})
         await self.until(lambda: bool(self._mounted))
         return self._mounted[0] if self._mounted else None
+
+    async def allow(self, targets: Sequence[str]) -> Path:
+        """Make a way out for the container that is created next; it gets there through the socket that is returned.
+
+        Args:
+            targets: each "host:port" that it may reach.
+
+        Raises:
+            KernelStartError: it cannot be made.
+        """
+        self._gate, self.error = None, None
+        self.send({"allow": list(targets)})
+        await self.until(lambda: self._gate is not None or self.error is not None)
+        if self._gate is None:
+            raise KernelStartError(f"the kernel could not be started: {self._launch_failure()}")
+        return self._gate
+
+    async def open_gate(self, path: PurePath, port: int) -> None:
+        """Give a container that has been started its way out.
+
+        Args:
+            path: of the socket, as it is inside.
+            port: at which the kernel finds it.
+
+        Raises:
+            KernelStartError: it cannot be made.
+        """
+        self._opened, self.error = False, None
+        self.send({"gate": {"path": str(path), "port": port}})
+        if not await self.until(lambda: self._opened or self.error is not None, END_TIMEOUT) or not self._opened:
+            why = self._launch_failure() or "its way out was not made in time"
+            raise KernelStartError(f"the kernel could not be started: {why}")
+
+    def news_of_denied(self) -> tuple[str, ...]:
+        """Return what the kernel wanted to reach and may not since this was last asked, as a note; none for nothing."""
+        self.receive()
+        denied, self._denied = self._denied, []
+        if not denied:
+            return ()
+        more = f" and {len(denied) - FEW} more" if len(denied) > FEW else ""
+        return (f"not reached, as DockerKernel(network=[...]) does not allow it: {', '.join(denied[:FEW])}{more}",)
 
     async def push(self) -> events.Moved:
         """Bring what has changed in the work directory into a container that is far."""
@@ -412,6 +458,12 @@ class SupervisorLink:
                 self._attached = True
             case events.Mounted(path):
                 self._mounted.append(path)
+            case events.Gate(path):
+                self._gate = path
+            case events.Opened():
+                self._opened = True
+            case events.Denied(target) if len(self._denied) < MANY_DENIED:
+                self._denied.append(target)
             case events.Moved(number) if number in self._moves:
                 self._moves[number] = event
             case events.Used(number, usage):

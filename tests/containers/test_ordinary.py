@@ -148,6 +148,37 @@ def test_nobody_else_reaches_the_endpoint(session: dict[str, Any], users: tuple[
     assert set(ann.told("-c", code, directory, *sockets)) == {"done"}
 
 
+LISTED = r"""
+import json, os, sys
+from kernel_exec import DockerKernel, Executor
+CODE = r'''
+import socket
+with socket.create_connection(("127.0.0.1", 3128)) as out:
+    out.sendall(b"CONNECT example.com:1 HTTP/1.1\r\n\r\n")
+    answer = out.recv(100).decode()
+'''
+os.mkdir("listed")
+with Executor(kernel=DockerKernel(network=["secret.invalid"]), workdir="listed") as ex:
+    result = ex.execute(CODE)
+    link = ex._core._kernels.session.kernel._provisioner.link
+    [proxy] = open(f"/proc/{link._supervisor}/task/{link._supervisor}/children").read().split()
+    print(json.dumps({"text": result.text, "answer": ex.get("answer"), "proxy": int(proxy)}), flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_list_of_hosts_is_the_callers(users: tuple[User, User], engine: Any) -> None:
+    ann, bob = users
+    with ann.session(LISTED) as told:
+        assert told["answer"].startswith("HTTP/1.1 403 "), told["text"]
+        place = Path(f"/proc/{told['proxy']}")
+        assert place.stat().st_uid == ANN
+        seen = bob.told("-c", "import json, sys; print(json.dumps(open(sys.argv[1]).read()))", place / "cmdline")
+        assert "proxy" in seen
+        assert "secret" not in seen
+    assert wait_until(lambda: not place.exists())
+
+
 def test_two_users_do_not_see_each_others_containers(
     session: dict[str, Any], users: tuple[User, User], engine: Any, left: Callable[[dict[str, str]], str]
 ) -> None:
