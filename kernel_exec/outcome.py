@@ -46,7 +46,7 @@ def verdict_of(cell: Cell, ending: Ending, stop: Stop, *, interrupted: bool) -> 
     lost = ending.death is not None or "kill" in ending.steps
     steps = (*ending.steps, "restart") if lost else ending.steps
     if ending.steps and stop.reason is not None:
-        return _stopped(cell, stop, steps, lost=lost)
+        return _stopped(cell, stop, steps, ending.death, lost=lost)
     if ending.death is not None:
         return died(_last_act(cell, ending.death), steps) if cell.started else found_dead(ending.death)
     if ending.steps and cell.reply_status != "ok":
@@ -100,8 +100,10 @@ def error_output(error: ErrorInfo) -> Output:
     return {"output_type": "error", "ename": error.name, "evalue": error.value, "traceback": [str(error)]}
 
 
-def _stopped(cell: Cell, stop: Stop, steps: tuple[str, ...], *, lost: bool) -> Verdict:
+def _stopped(cell: Cell, stop: Stop, steps: tuple[str, ...], death: Death | None, *, lost: bool) -> Verdict:
     how = _KILLED if lost else _KEPT
+    if death is not None and death.hindered:
+        how = f"{death.hindered}, so it could not obey an interrupt and was killed: {_LOST}"
     if stop.reason == "close":
         error = ErrorInfo("ExecutionInterrupted", "the executor was closed while the cell ran")
         return _told("interrupted", error, preserved=False, steps=steps)

@@ -201,6 +201,7 @@ def _become(launch: dict[str, Any], directory: str, parent: int, failure: int) -
             os._exit(1)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         _limit(launch)
         os.chdir(path)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)

@@ -9,9 +9,11 @@ Beside the commands and events of `supervisor.py`:
                      {"gate": {"path", "port"}}, before the launch: give the kernel the way out that is there
     to the keeper:   {"usage": number, "cpu": seconds, "peak": bytes}, both since the cell began
                      {"exited": ..., "oom": processes killed for lack of memory, "pids": forks refused for their number,
-                     "full": mount points without a free byte, "terminated": the signal that asked for it, 0 for none}
+                     "full": mount points without a free byte, "terminated": the signal that asked for it, 0 for none,
+                     "held": the most memory that was in use in the container}
 
-The kernel's code runs as the same user. It can neither signal the first process of its namespace nor look into it.
+The kernel's code runs as the same user. It cannot look into the first process of its namespace, and what it signals to
+that is nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ import ctypes
 import json
 import os
 import signal
+import struct
+import sys
 import time
 from typing import Any
 
@@ -30,11 +34,18 @@ from .processes import stat_of
 OUT = 1
 LINE_LIMIT = 1 << 26
 _PR_SET_DUMPABLE = 4
+_ASKING = (signal.SIGTERM, signal.SIGHUP)
+_SIGSET = 128
+"""Bytes of a sigset_t."""
+_SIGNAL = struct.Struct("=I4xiI112x")
+"""Number, code and sender of a signalfd_siginfo."""
+_SI_USER = 0
 _COUNTERS = {
     "oom": (("/sys/fs/cgroup/memory.events", b"oom_kill"), ("/sys/fs/cgroup/memory/memory.oom_control", b"oom_kill")),
     "pids": (("/sys/fs/cgroup/pids.events", b"max"), ("/sys/fs/cgroup/pids/pids.events", b"max")),
 }
 """Where cgroups of both versions count what they have refused."""
+_HELD = ("/sys/fs/cgroup/memory.peak", "/sys/fs/cgroup/memory/memory.max_usage_in_bytes")
 
 
 class Box:
@@ -45,23 +56,28 @@ class Box:
         self._loop = Loop()
         self._lines = Lines(LINE_LIMIT)
         self._wake = wake_on_signals()
-        self._below = Below(directory, self._loop, self._tell)
+        self._asked = _signals(_ASKING)
+        self._below = Below(directory, self._loop, self._happened)
         self._below.ended = self._ended
         self._began = 0.0
         self._stop_at: float | None = None
         self._launched = False
         self._terminated = 0
         self._over = False
+        self._status = 0
         self._loop.watch(CHANNEL, self._read_commands)
         self._loop.watch(self._wake, self._woken)
+        self._loop.watch(self._asked, self._asked_to_end)
 
-    def run(self) -> None:
-        """Serve until the kernel has ended, or the keeper is gone."""
+    def run(self) -> int:
+        """Serve until the kernel has ended, or the keeper is gone; return what the container is to exit with."""
         while not self._done():
             due = self._due()
             self._loop.turn(None if due == float("inf") else due)
             self._look()
+        by_itself = self._stop_at is None and not self._over
         self._below.kill()
+        return self._status if by_itself else 0
 
     def _look(self) -> None:
         self._below.look()
@@ -76,14 +92,19 @@ class Box:
 
     def _ended(self) -> dict[str, Any]:
         """What the container knows of the end of the kernel."""
-        return {**{name: counted(name) for name in _COUNTERS}, "full": _full(), "terminated": self._terminated}
+        counts = {name: counted(name) for name in _COUNTERS}
+        return {**counts, "full": _full(), "terminated": self._terminated, "held": _held()}
 
     def _woken(self) -> None:
-        numbers = set(os.read(self._wake, 4096)) - {signal.SIGCHLD}
-        for number in numbers:
-            self._terminated = number
-            self._over = True
+        os.read(self._wake, 4096)
         self._below.reap()
+
+    def _asked_to_end(self) -> None:
+        # The code inside can make up everything but that it is the system that tells of a kill(2), and by whom.
+        for number, code, sender in _SIGNAL.iter_unpack(os.read(self._asked, _SIGNAL.size * 16)):
+            if code == _SI_USER and sender == 0:  # of no process that can be seen from here
+                self._terminated = number
+                self._over = True
 
     def _read_commands(self) -> None:
         chunk = os.read(CHANNEL, 1 << 16)
@@ -129,12 +150,25 @@ class Box:
         cpu = self._cpu_seconds() - self._began
         self._tell({"usage": number, "cpu": max(0.0, cpu), "peak": _peak(self._below.kernel)})
 
+    def _happened(self, event: dict[str, Any]) -> None:
+        if "exited" in event:
+            code = os.waitstatus_to_exitcode(event["exited"])
+            self._status = code if code >= 0 else 128 - code
+        self._tell(event)
+
     def _tell(self, event: dict[str, Any]) -> None:
         _tell(event)
 
     def _cpu_seconds(self) -> float:
         stat = stat_of(self._below.kernel)
         return sum(map(int, stat[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def _signals(numbers: tuple[int, ...]) -> int:
+    """Return a descriptor at which these signals wait; processes that are made from now on have them blocked."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    mask = sum(1 << number - 1 for number in numbers).to_bytes(_SIGSET, sys.byteorder)
+    return int(ctypes.CDLL(None).signalfd(-1, mask, os.O_CLOEXEC))
 
 
 def counted(name: str) -> int:
@@ -145,6 +179,17 @@ def counted(name: str) -> int:
                 fields = dict(line.split()[:2] for line in file.read().splitlines())
             return int(fields[key])
         except (OSError, KeyError, ValueError):
+            continue
+    return 0
+
+
+def _held() -> int:
+    """The most memory that all processes here, and files in memory, have had; 0 where that is not told."""
+    for path in _HELD:
+        try:
+            with open(path, "rb") as file:
+                return int(file.read())
+        except (OSError, ValueError):
             continue
     return 0
 
@@ -172,4 +217,4 @@ def _tell(event: dict[str, Any]) -> None:
 
 def main(arguments: list[str]) -> None:
     """Run with the directory that is the only argument."""
-    Box(arguments[0]).run()
+    sys.exit(Box(arguments[0]).run())

@@ -17,6 +17,7 @@ import json
 import os
 import re
 import socket
+import sys
 import time
 from typing import Any
 
@@ -32,6 +33,8 @@ SHOWN = re.compile(r"k-\d+|spool\.0|(cut|sent)\..+")
 SOCKET = re.compile(r"k-\d+")
 AGAIN = 0.002
 """Seconds after which a socket is looked at again at which nobody listens yet: that is told by no event."""
+LATER = 0.02
+"""The same where no event tells of anything."""
 LOOKS = 1000
 """How often that is done: it may be the kernel's code that makes such sockets."""
 MANY = 200
@@ -61,7 +64,10 @@ class FarBox(Box):
         self._again_at = float("inf")
         self._looks = 0
         self._news = _watch(directory)
-        self._loop.watch(self._news, self._look_around)
+        if self._news is None:
+            self._again_at = 0.0
+        else:
+            self._loop.watch(self._news, self._look_around)
 
     def _due(self) -> float:
         stop = self._stop_at if self._stop_at is not None and self._below.kernel else float("inf")
@@ -106,6 +112,7 @@ class FarBox(Box):
             self._ended_well = True
 
     def _look_around(self) -> None:
+        assert self._news is not None
         os.read(self._news, 1 << 16)
         self._show()
 
@@ -115,7 +122,8 @@ class FarBox(Box):
         deaf = {name for name in found if SOCKET.fullmatch(name) and not self._listens(name)}
         self._looks += bool(deaf)
         deaf = deaf if self._looks < LOOKS else set()
-        self._again_at = time.monotonic() + AGAIN if deaf else float("inf")
+        rest = float("inf") if self._news is not None else LATER
+        self._again_at = time.monotonic() + (AGAIN if deaf else rest)
         new = found - deaf
         if new and len(self._shown) < MANY:
             self._shown |= new
@@ -154,14 +162,17 @@ class FarBox(Box):
         return None
 
 
-def _watch(directory: str) -> int:
-    """Return a descriptor that can be read when something was made in a directory."""
+def _watch(directory: str) -> int | None:
+    """Return a descriptor that can be read when something was made in a directory.
+
+    None where there is none left: a user has so many, and other containers of the same one may have taken all.
+    """
     libc = ctypes.CDLL(None)
     descriptor = int(libc.inotify_init1(os.O_CLOEXEC))
-    libc.inotify_add_watch(descriptor, os.fsencode(directory), _IN_CREATE)
-    return descriptor
+    made = libc.inotify_add_watch(descriptor, os.fsencode(directory), _IN_CREATE)
+    return descriptor if made >= 0 else None
 
 
 def main(arguments: list[str]) -> None:
     """Run with the runtime directory, which is the only argument."""
-    FarBox(arguments[0]).run()
+    sys.exit(FarBox(arguments[0]).run())

@@ -16,12 +16,14 @@ class Death:
         signal: the number of the signal, when it was killed by one.
         reason: a part of a sentence, such as "it was killed by signal 9 (SIGKILL)".
         oom: whether it had too little memory, as far as can be told.
+        hindered: what kept it from obeying before it was killed, a part of a sentence; "" where that is its own affair.
     """
 
     exit_code: int | None
     signal: int | None
     reason: str
     oom: bool = False
+    hindered: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import re
 import secrets
 import signal
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -27,12 +27,15 @@ from kernel_exec.kernels.allowed import PROXY_PORT, checked_network, engine_netw
 from kernel_exec.kernels.container import CODE, DEFAULT_IMAGE, RUNTIME, bind, container_name, create_request, explained
 from kernel_exec.kernels.death import Death, Usage, death_of, megabytes
 from kernel_exec.kernels.engine import Engine
+from kernel_exec.kernels.environment import substituted
 from kernel_exec.kernels.events import Created, Refused
 from kernel_exec.kernels.far import DISK, about_far, far_request, refuse_ours, sees_our_files
 from kernel_exec.kernels.host import check_variable
 from kernel_exec.kernels.leftovers import labels, sweep
 from kernel_exec.kernels.link import marker
 from kernel_exec.kernels.meter import Meter, meter_inside
+from kernel_exec.kernels.points import make_point
+from kernel_exec.kernels.specs import with_launcher
 from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner, absolute
 from kernel_exec.settings import Limits, PathLike, checked_size
 
@@ -79,7 +82,7 @@ class DockerKernel:
         cpus: processors (or such as "1.5") that it may use at a time; `Limits.cpus` wins.
         pids: processes and threads that there may be; `Limits.pids` wins.
         user: "UID" or "UID:GID" inside; None for the caller's own, and for one that nobody else has when the caller
-            is root.
+            is root. Who is not root can be another one with `disk` only.
         read_only: whether the file system of the image can be read only.
         tmpfs: bytes (or such as "64m") of /tmp, which is in memory.
         disk: bytes (or such as "2g") that the work directory may hold inside; `Limits.disk` wins. With it, or with an
@@ -149,7 +152,7 @@ class DockerKernel:
         if self.user is not None and not _USER.fullmatch(self.user):
             raise InvalidArgument(f"user must be 'UID' or 'UID:GID' in numbers, not {self.user!r}")
         Limits(memory=self.memory, cpus=self.cpus, pids=self.pids)  # refuses what cannot work
-        _check_mounts(self.mounts)
+        _check_mounts(self.mounts, self.workdir)
         _check_gpus(self.gpus)
 
 
@@ -171,8 +174,9 @@ class DockerProvisioner(SupervisedProvisioner):
 
     def __init__(self, settings: DockerKernel | None = None, **kwargs: Any) -> None:
         given = {field.name: kwargs.pop(field.name) for field in fields(DockerKernel) if field.name in kwargs}
+        _check_known(kwargs.keys() - set(self.class_trait_names()))
         super().__init__(**kwargs)
-        self.settings = settings or DockerKernel(**given)
+        self.settings = settings or DockerKernel(**_from_json(given))
         self.container = ""
         """The name of the container; empty before there is one."""
         self._engine: Engine | None = None
@@ -219,19 +223,48 @@ class DockerProvisioner(SupervisedProvisioner):
         assert self._image is not None
         link = await self._opened()
         assert link.directory is not None
-        extra = list(kwargs.get("extra_arguments") or ())
         if self.parent is None:
-            self._connect(link.directory)
+            command = self._connect(link.directory)
         else:
-            self._connect_manager(self.parent, link, kwargs)
-        given = kwargs.pop("env", None) or {}
+            command = self._connect_manager(self.parent, link, kwargs)
+        try:
+            command = self._command_inside(command, link.directory)
+        except KernelStartError:
+            await self.stop(0)
+            raise
         self._write_inner_connection(link.directory)
-        command = [self._image.python.executable, str(CODE / LAUNCHER.name), "-f", str(RUNTIME / "inside.json")]
-        command += extra if self.parent else [f"{name}={value}" for name, value in OPTIONS.items()]
+        if self.parent is None:
+            command += [f"{name}={value}" for name, value in OPTIONS.items()]
         self.launches_ours = True
-        session = {name: given[name] for name in ("JPY_SESSION_NAME",) if name in given}
-        env = {**LEAN, **session, **self.extra_env, **marker(Path(RUNTIME))}
+        env = {**LEAN, **self._asked_env(kwargs.pop("env", None)), **self.extra_env, **marker(Path(RUNTIME))}
         return {**kwargs, "cmd": command, "env": env}
+
+    def _command_inside(self, command: list[str], directory: Path) -> list[str]:
+        """The command of the kernel as it is inside.
+
+        Raises:
+            KernelStartError: it is none that could work there.
+        """
+        assert self._image is not None
+        if self.connection_info["ip"] != str(directory / "k"):
+            raise KernelStartError(
+                "a kernel in a container answers on sockets in a private directory only: leave transport, ip and ports "
+                "to it"
+            )
+        ours = with_launcher(command, Path(CODE / LAUNCHER.name))
+        if ours is None:
+            raise KernelStartError(
+                f"a kernel in a container is one of Python: argv in its kernelspec must be such as "
+                f"python -m ipykernel_launcher -f {{connection_file}}, not {' '.join(command)!r}"
+            )
+        outside = self.parent.connection_file if self.parent else str(directory / "connection.json")
+        arguments = [part.replace(outside, str(RUNTIME / "inside.json")) for part in ours[1:]]
+        return [self._image.python.executable, *arguments]
+
+    def _asked_env(self, given: Mapping[str, str] | None) -> dict[str, str]:
+        """Variables of the kernelspec, and those that a manager was given; not what the host has as well."""
+        new = {name: value for name, value in (given or {}).items() if name not in os.environ}
+        return {**substituted(self.kernel_spec.env), **self.settings.env, **new}
 
     async def _launch(self, command: list[str], env: dict[str, str]) -> None:
         assert self.link is not None
@@ -289,7 +322,8 @@ class DockerProvisioner(SupervisedProvisioner):
         moved = await self.link.push()
         if moved.trouble:
             raise KernelStartError(
-                f"the work directory {self._cwd} cannot be copied into the container: {moved.trouble}"
+                f"the work directory {self._cwd} cannot be copied into the container ({moved.trouble}): delete what is "
+                f"not needed there, or raise disk"
             )
 
     async def bring_home(self) -> Sequence[str]:
@@ -322,18 +356,17 @@ class DockerProvisioner(SupervisedProvisioner):
     def _death(self) -> Death:
         assert self.link is not None
         about = self.link.about_end
-        held = f"{megabytes(self.link.peak)} were held, and the limit is {megabytes(self._memory)}"
         if self.link.outgrown:
-            reason = f"it and its processes went on holding too much memory ({held})"
+            reason = f"it and its processes went on holding too much memory ({self._held(self.link.peak)})"
             return Death(None, signal.SIGKILL, reason, oom=True)
         if about.container is not None:
-            return self._death_of_container(about.container, held)
+            return self._death_of_container(about.container)
         death = death_of(self.link.status)
         if about.terminated:
             reason = f"its container {self.container} was asked from outside to end (signal {about.terminated})"
             return replace(death, reason=reason)
         if about.oom and death.signal == signal.SIGKILL:
-            return replace(death, reason=f"it was killed for lack of memory ({held})", oom=True)
+            return replace(death, reason=f"it was killed for lack of memory ({self._held(about.held)})", oom=True)
         hints = []
         if about.pids:
             hints.append(f"forks had been refused: {self._pids} processes and threads were there, the limit")
@@ -341,20 +374,29 @@ class DockerProvisioner(SupervisedProvisioner):
             hints.append(f"no byte was free in {', '.join(about.full)}")
         return replace(death, reason="; ".join((death.reason, *hints)))
 
-    def _death_of_container(self, state: Mapping[str, Any], held: str) -> Death:
+    def _held(self, most: int) -> str:
+        assert self.link is not None
+        peak = max(self.link.peak, min(most, self._memory))  # `peak` is that of the processes, without files in memory
+        return f"{megabytes(peak)} were held, and the limit is {megabytes(self._memory)}"
+
+    def _death_of_container(self, state: Mapping[str, Any]) -> Death:
         name = f"its container {self.container}"
         code = state.get("ExitCode")
         if state.get("OOMKilled"):
-            return Death(None, signal.SIGKILL, f"{name} was killed for lack of memory ({held})", oom=True)
+            held = self._held(self._memory)  # all there was, or the system would not have killed
+            reason = f"{name} was killed for lack of memory ({held})"
+            return Death(None, signal.SIGKILL, reason, oom=True)
         if state.get("Paused"):
-            return Death(None, signal.SIGKILL, f"{name} was paused from outside, and killed at the deadline")
+            paused = f"{name} was paused from outside"
+            return Death(None, signal.SIGKILL, f"{paused}, and killed at the deadline", hindered=paused)
         match state.get("Answered"):
             case 0:
                 return Death(None, signal.SIGKILL, f"the container engine has gone, and {name} with it")
             case 404:
                 return Death(None, signal.SIGKILL, f"{name} was removed from outside")
         if isinstance(code, int) and code > 128:
-            return Death(None, code - 128, f"{name} was ended from outside by signal {code - 128}")
+            ended = "killed or removed" if code - 128 == signal.SIGKILL else "ended"  # both look the same by then
+            return Death(None, code - 128, f"{name} was {ended} from outside (signal {code - 128})")
         return Death(code if isinstance(code, int) else None, None, f"{name} exited with status {code}")
 
     @property
@@ -424,6 +466,11 @@ class DockerProvisioner(SupervisedProvisioner):
         assert self._image is not None
         settings = self.settings
         uid, gid = self._user()
+        if self._disk is None and os.getuid() not in (0, uid):
+            raise KernelStartError(
+                f"user cannot be {settings.user!r}: who is {uid} inside cannot work in a directory of {os.getuid()}'s, "
+                f"for which only root can mount it; leave user out, or have a copy there with disk="
+            )
         shown = (uid, gid) if os.getuid() == 0 else None
         mounts = []
         if not self._near:
@@ -441,6 +488,13 @@ class DockerProvisioner(SupervisedProvisioner):
             mounts.append(await self._mount(hosts, "/etc/hosts", None if _public(hosts) else shown, read_only=True))
         for source, target in settings.mounts.items():
             place = target.removesuffix(":rw")
+            if PurePosixPath(place).is_relative_to(settings.workdir):
+                if self._disk is not None:
+                    raise KernelStartError(
+                        f"{place} is in the work directory, which with disk= is a copy, and all of it is brought home: "
+                        f"name another place for that mount"
+                    )
+                make_point(Path(absolute(source)), PurePosixPath(place), Path(self._cwd), settings.workdir)
             mounts.append(await self._mount(Path(absolute(source)), place, shown, read_only=place == target))
         request = create_request(
             settings,
@@ -487,6 +541,19 @@ class DockerProvisioner(SupervisedProvisioner):
         return number, number
 
 
+def _from_json(given: dict[str, Any]) -> dict[str, Any]:
+    """The settings in a kernelspec, whose JSON has no numbers as names."""
+    if isinstance(ports := given.get("ports"), Mapping):
+        return {**given, "ports": {int(name) if str(name).isdigit() else name: ports[name] for name in ports}}
+    return given
+
+
+def _check_known(unknown: Iterable[str]) -> None:
+    for name in sorted(unknown):
+        known = ", ".join(field.name for field in fields(DockerKernel))
+        raise InvalidArgument(f"a kernel in a container has no setting {name!r}, but {known}")
+
+
 def _public(path: Path) -> bool:
     """Whether everybody may read a file: with a umask of 077, nobody but who installed it may."""
     return bool(path.stat().st_mode & stat.S_IROTH)
@@ -512,7 +579,8 @@ def _check_place(what: str, path: str) -> None:
         raise WrongType(f"{what} must be a string, not {type(path).__name__}")
     place = PurePosixPath(path)
     taken = ("/", "/tmp", "/proc", "/sys", "/dev", "/etc", "/usr", "/bin", "/lib")  # noqa: S108
-    if not place.is_absolute() or ".." in place.parts or str(place) in taken or ":" in path or "," in path:
+    kernels = place.is_relative_to("/proc") or place.is_relative_to("/sys")
+    if not place.is_absolute() or ".." in place.parts or str(place) in taken or kernels or ":" in path or "," in path:
         raise InvalidArgument(f"{what} must be an absolute path inside the container, such as /workspace, not {path!r}")
     for own in (RUNTIME, CODE):
         if place == own or own in place.parents or place in own.parents:
@@ -532,13 +600,22 @@ def _check_labels(labels: Mapping[Any, Any]) -> None:
     for name, value in labels.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise WrongType(f"labels must map strings to strings, but has {name!r}: {value!r}")
+        if name.startswith("kernel_exec."):
+            raise InvalidArgument(f"labels cannot have {name!r}: names that begin so are ours")
 
 
-def _check_mounts(mounts: Mapping[Any, Any]) -> None:
+def _check_mounts(mounts: Mapping[Any, Any], workdir: str) -> None:
+    taken = {PurePosixPath(workdir)}
     for source, target in mounts.items():
         if not isinstance(source, str | os.PathLike) or not isinstance(target, str):
             raise WrongType(f"mounts must map paths of the host to paths inside, but has {source!r}: {target!r}")
         _check_place(f"the target of the mount {os.fspath(source)!r}", target.removesuffix(":rw"))
+        place = PurePosixPath(target.removesuffix(":rw"))
+        if place in taken:
+            raise InvalidArgument(
+                f"mounts cannot have {os.fspath(source)!r} at {str(place)!r}: something else is there"
+            )
+        taken.add(place)
 
 
 def _check_name(template: str) -> None:
@@ -554,6 +631,6 @@ def _check_ports(ports: Mapping[int, int | None], network: str) -> None:
             if port is not None and (isinstance(port, bool) or not isinstance(port, int)):
                 raise WrongType(f"ports must map numbers to numbers (or None), but has {port!r}")
             if port is not None and not 0 < port < 2**16:
-                raise InvalidArgument(f"{port} is no port")
-    if ports and network == "none":
-        raise InvalidArgument("ports need a network: DockerKernel(network='bridge', ports=...)")
+                raise InvalidArgument(f"{port} is no port: name one from 1 to 65535, or None for any of the host's")
+    if ports and network in {"none", "host"}:
+        raise InvalidArgument("ports need a network of the container's: DockerKernel(network='bridge', ports=...)")

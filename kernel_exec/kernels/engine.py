@@ -200,17 +200,28 @@ def _message(answer: bytes) -> str:
 
 def _context() -> tuple[str, Path | None] | None:
     """Address and certificates in the context that the docker command uses, where it is not the default one."""
-    folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
-    try:
-        name = os.environ.get("DOCKER_CONTEXT") or json.loads((folder / "config.json").read_bytes())["currentContext"]
-        if name == "default":
-            return None
-        place = hashlib.sha256(name.encode()).hexdigest()
-        about = folder / "contexts" / "meta" / place / "meta.json"
-        tls = folder / "contexts" / "tls" / place / "docker"
-        return str(json.loads(about.read_bytes())["Endpoints"]["docker"]["Host"]), tls if tls.is_dir() else None
-    except (OSError, ValueError, KeyError, TypeError):
+    folder = Path(os.environ.get("DOCKER_CONFIG") or os.path.expanduser("~/.docker"))
+    name = os.environ.get("DOCKER_CONTEXT") or _current(folder / "config.json")
+    if name in {"", "default"}:
         return None
+    place = hashlib.sha256(name.encode()).hexdigest()
+    about = folder / "contexts" / "meta" / place / "meta.json"
+    tls = folder / "contexts" / "tls" / place / "docker"
+    try:
+        return str(json.loads(about.read_bytes())["Endpoints"]["docker"]["Host"]), tls if tls.is_dir() else None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InvalidArgument(
+            f"docker's context {name!r} was chosen and has no address: `docker context ls` shows those there are, "
+            f"`docker context use` and DOCKER_CONTEXT choose another, DOCKER_HOST an engine without any"
+        ) from error
+
+
+def _current(config: Path) -> str:
+    """The context that docker's configuration names; "" for none, also where docker itself would not understand it."""
+    try:
+        return str(json.loads(config.read_bytes()).get("currentContext") or "")
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def _sockets() -> Iterator[Path]:

@@ -6,6 +6,7 @@ import os
 import string
 from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 PASSED = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR", "XDG_*"),
@@ -43,11 +44,16 @@ def kernel_environment(
     allowed = (*PASSED, *passed)
     base = os.environ if given is None else given
     env = {name: value for name, value in base.items() if _may_see(name, value, allowed)}
-    known = {**os.environ, **env}
-    env.update({name: string.Template(value).safe_substitute(known) for name, value in spec.items()})
+    env.update(substituted(spec, env))
     env.update(extra)
     _put_first_on_path(env, os.path.dirname(command[0]))
     return env
+
+
+def substituted(spec: Mapping[str, str], more: Mapping[str, str] = MappingProxyType({})) -> dict[str, str]:
+    """Return the variables of a kernelspec; `${NAME}` in them stands for the host's, and for what there is more."""
+    known = {**os.environ, **more}
+    return {name: string.Template(value).safe_substitute(known) for name, value in spec.items()}
 
 
 def _may_see(name: str, value: str, allowed: Sequence[str]) -> bool:

@@ -48,6 +48,7 @@ class About:
         container: what the engine says of its state, and as "Answered" the status of its answer (0 for none); None when
             the container itself told of the end.
         terminated: the signal by which somebody outside asked the container to end; 0 for none.
+        held: the most memory that was in use in the container, files in memory included; 0 where that is not known.
     """
 
     oom: int = 0
@@ -55,6 +56,7 @@ class About:
     full: tuple[str, ...] = ()
     container: Mapping[str, Any] | None = None
     terminated: int = 0
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,7 @@ def _decoded(line: bytes) -> Any:
 
 
 def _about(about: Mapping[Any, Any]) -> About:
-    counts = {name: about[name] for name in ("oom", "pids", "terminated") if isinstance(about.get(name), int)}
+    counts = {name: about[name] for name in ("oom", "pids", "terminated", "held") if isinstance(about.get(name), int)}
     full = about.get("full")
     places = tuple(place[:_LONG] for place in full[:_MANY] if isinstance(place, str)) if isinstance(full, list) else ()
     container = about.get("container")

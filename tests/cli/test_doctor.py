@@ -249,7 +249,7 @@ def test_an_empty_path(doctor: Doctor) -> None:
     assert found["browser"]["state"] == "missing"
 
 
-@pytest.mark.parametrize("home", [None, "/no/such/home", ""])
+@pytest.mark.parametrize("home", [None, "/proc/no/such/home", ""])
 def test_no_home(doctor: Doctor, home: str | None) -> None:
     doctor.environment["HOME"] = home
     doctor.environment["MPLCONFIGDIR"] = None

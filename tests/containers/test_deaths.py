@@ -45,8 +45,8 @@ def goes_on(executor: Executor) -> bool:
 @pytest.mark.parametrize(
     ("do", "reason"),
     [
-        (lambda container: container.kill(), "outside by signal 9"),
-        (lambda container: container.remove(force=True), "from outside"),
+        (lambda container: container.kill(), r"killed or removed from outside \(signal 9\)"),
+        (lambda container: container.remove(force=True), "removed from outside"),
         (lambda container: container.stop(timeout=5), r"asked from outside to end \(signal 15\)"),
     ],
     ids=["kill", "rm", "stop"],
@@ -66,9 +66,11 @@ def test_ended_from_outside(
 
 def test_paused(fresh: Callable[..., Executor], engine: Any) -> None:
     executor = fresh()
+    name = name_of(executor)
     result = during(executor, lambda container: container.pause(), engine, timeout=1)
     assert result.status == "timeout"
     assert not result.state_preserved
+    assert f"timeout of 1 s; its container {name} was paused from outside, so it could not obey" in result.text
     assert result.duration < 12
     assert goes_on(executor)
 
@@ -92,6 +94,15 @@ def test_lack_of_memory_in_the_kernel_names_limit_and_peak(fresh: Callable[..., 
     assert "memory" in result.text
     assert "256 MiB" in result.text
     assert executor.execute("1 + 1").text == "2"
+
+
+def test_files_in_memory_count_for_the_peak(fresh: Callable[..., Executor]) -> None:
+    executor = fresh(limits=Limits(memory="256m"), tmpfs="1g")
+    result = executor.execute("with open('/tmp/big', 'wb') as file:\n    while True: file.write(bytes(1 << 20))")
+    assert result.status == "died"
+    found = re.search(r"lack of memory \((\d+) MiB were held, and the limit is 256 MiB", result.text)
+    assert found, result.text
+    assert 240 <= int(found[1]) <= 256
 
 
 def test_the_kernel_exits(fresh: Callable[..., Executor]) -> None:

@@ -196,7 +196,7 @@ def test_a_full_disk(engine: Any, far: str, fresh: Callable[..., Executor]) -> N
     result = executor.execute("3")
     assert "cannot be copied into the container" in " ".join(result.notes)
     executor.close()
-    with pytest.raises(KernelStartError, match="the limit is 8,388,608"):
+    with pytest.raises(KernelStartError, match=r"the limit is 8,388,608.*raise disk"):
         Executor(kernel=DockerKernel(disk="8m"), workdir=executor.workdir).start()
 
 

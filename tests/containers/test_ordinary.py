@@ -83,6 +83,51 @@ def test_files_belong_to_the_caller_and_artifacts_come_home(session: dict[str, A
         assert not stat.S_IMODE(state.st_mode) & 0o022, path
 
 
+OTHER = """
+import json
+from kernel_exec import DockerKernel, Executor, KernelStartError
+try:
+    Executor(kernel=DockerKernel(user="1000:1000")).start()
+except KernelStartError as error:
+    told = [str(error)]
+with Executor(kernel=DockerKernel(user="1000:1000", disk="10m")) as ex:
+    result = ex.execute("open('made', 'w').close(); import os; os.getuid()")
+    told += [result.outputs[-1]["data"]["text/plain"], result.artifacts[0].path.stat().st_uid]
+print(json.dumps(told))
+"""
+
+
+def test_another_user_inside_has_a_copy(users: tuple[User, User]) -> None:
+    refused, inside, owner = users[1].told("-c", OTHER)
+    assert "leave user out" in refused
+    assert (inside, owner) == ("1000", BOB)
+
+
+GREEDY = """
+import json
+from kernel_exec import DockerKernel, Executor
+TAKE = '''
+import ctypes
+taken = []
+while (found := ctypes.CDLL(None).inotify_init1(0)) >= 0: taken.append(found)
+len(taken)
+'''
+with Executor(kernel=DockerKernel()) as greedy:
+    told = [greedy.execute(TAKE).text]
+    for kernel in (DockerKernel(), DockerKernel(disk="10m")):
+        with Executor(kernel=kernel) as ex:
+            result = ex.execute("open('made', 'w').close()")
+            told.append([result.status, [found.path.name for found in result.artifacts]])
+print(json.dumps(told))
+"""
+
+
+def test_one_container_cannot_take_from_others_what_a_user_has_so_much_of(users: tuple[User, User]) -> None:
+    taken, *others = users[1].told("-c", GREEDY)
+    assert int(taken) > 50
+    assert others == [["ok", ["made"]]] * 2
+
+
 def test_nobody_else_reaches_the_endpoint(session: dict[str, Any], users: tuple[User, User]) -> None:
     directory = Path(session["directory"])
     sockets = [str(path) for path in directory.iterdir() if path.is_socket()]

@@ -87,6 +87,41 @@ def test_mounts_of_files(fresh: Callable[..., Executor], tmp_path: Path) -> None
     assert (tmp_path / "written").read_text() == "of the kernel"
 
 
+def test_mounts_below_the_work_directory(fresh: Callable[..., Executor], tmp_path: Path) -> None:
+    """What they are mounted on is the caller's, and no artifact."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "file").write_text("of the host")
+    (tmp_path / "work0").mkdir()
+    (tmp_path / "work0" / "there").mkdir()
+    mounts = {
+        tmp_path / "data": "/workspace/sub/data",
+        tmp_path / "data/file": "/workspace/one",
+        tmp_path: "/workspace/there",
+    }
+    executor = fresh(mounts=mounts)
+    result = executor.execute("[open(name).read() for name in ('sub/data/file', 'one', 'there/data/file')]")
+    assert result.text == str(["of the host"] * 3)
+    assert list(result.artifacts) == []
+    assert (executor.workdir / "sub" / "data").stat().st_uid == os.getuid()
+    assert list((executor.workdir / "sub" / "data").iterdir()) == []
+
+
+def test_a_mount_below_the_work_directory_follows_no_link(fresh: Callable[..., Executor], tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    for folder in (outside, tmp_path / "data", tmp_path / "work0"):
+        folder.mkdir()
+    (tmp_path / "work0" / "link").symlink_to(outside)
+    with pytest.raises(KernelStartError, match="name another place"):
+        fresh(mounts={tmp_path / "data": "/workspace/link/data"})
+    assert list(outside.iterdir()) == []
+
+
+def test_no_mount_is_below_a_work_directory_that_is_a_copy(fresh: Callable[..., Executor], tmp_path: Path) -> None:
+    """What is mounted there would be brought home with the rest, every time."""
+    with pytest.raises(KernelStartError, match="name another place"):
+        fresh(mounts={tmp_path: "/workspace/data"}, disk="10m")
+
+
 def test_code_of_ours_that_nobody_else_may_read(
     fresh: Callable[..., Executor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +205,7 @@ def test_one_that_stays(fresh: Callable[..., Executor], engine: Any) -> None:
     [container] = containers(engine, name)
     try:
         assert wait_until(lambda: (container.reload(), container.status)[1] == "exited")
+        assert container.attrs["State"]["ExitCode"] == 3
     finally:
         container.remove(force=True)
     assert executor.execute("1 + 1").text == "2"
@@ -227,6 +263,18 @@ def test_no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         Executor(kernel=DockerKernel(), workdir=tmp_path).start()
 
 
+@pytest.mark.parametrize("config", ["{}", '{"currentContext": "gone"}'])
+def test_a_context_of_docker_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, config: str) -> None:
+    """The code must not run in another engine than the one that was chosen."""
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    (tmp_path / "config.json").write_text(config)
+    if config == "{}":
+        monkeypatch.setenv("DOCKER_CONTEXT", "gone")
+    with pytest.raises(InvalidArgument, match=r"'gone'.*docker context ls"):
+        Executor(kernel=DockerKernel(), workdir=tmp_path / "work").start()
+
+
 @pytest.mark.parametrize(
     ("settings", "error"),
     [
@@ -260,6 +308,11 @@ def test_no_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         ({"mounts": {"/x": 3}}, WrongType),
         ({"mounts": {3: "/x"}}, WrongType),
         ({"labels": {"a": 1}}, WrongType),
+        ({"labels": {"kernel_exec.owner": "7"}}, InvalidArgument),
+        ({"ports": {80: 80}, "network": "host"}, InvalidArgument),
+        ({"workdir": "/proc/x"}, InvalidArgument),
+        ({"mounts": {"/x": "/workspace"}}, InvalidArgument),
+        ({"mounts": {"/x": "/mnt/x", "/y": "/mnt/x:rw"}}, InvalidArgument),
         ({"mounts": {"/x": "/run/kernel_exec"}}, InvalidArgument),
     ],
     ids=str,
