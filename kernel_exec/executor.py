@@ -167,8 +167,8 @@ class AsyncExecutor:
             notebook: the recording, or any notebook.
             kernel: where to run; None for a kernel as the notebook names it: a container of its image, or its
                 kernelspec.
-            workdir: the working directory; None for where it was recorded if that is still there, or else the
-                notebook's directory.
+            workdir: the working directory; None for where it was recorded if that is below the notebook's directory
+                and still there, or else that directory.
             timeout: as for the executor, for the cells to come.
             lifetime: as for the executor.
             limits: as for the executor.

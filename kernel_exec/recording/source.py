@@ -24,6 +24,8 @@ NEWEST = 4
 """The format that is read as it is; older ones are converted."""
 PARAMETERS = "parameters"
 INJECTED = "injected-parameters"
+_PYTHONS = frozenset({"python", "python3", "ipython"})
+"""What notebooks of all ages call it."""
 _TYPES: Mapping[object, CellType] = {"code": "code", "markdown": "markdown", "raw": "raw", "heading": "markdown"}
 
 
@@ -119,7 +121,7 @@ class Program:
         """The language of its code."""
         info, spec = (_mapping(self.metadata.get(key)) for key in ("language_info", "kernelspec"))
         name = info.get("name") or spec.get("language")
-        return name if isinstance(name, str) else "python"
+        return name if isinstance(name, str) and name.lower() not in _PYTHONS else "python"
 
     @property
     def facts(self) -> Mapping[str, Any]:

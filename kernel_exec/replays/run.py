@@ -100,8 +100,8 @@ async def areplay(
         until: the last cell to run, likewise.
         timeout: seconds that each cell may run; None for no bound.
         allow_errors: go on behind a cell that fails, rather than leave out all that follow.
-        workdir: where the code runs; None for where it was recorded if that is still there, or else the notebook's
-            directory. Files are written there as they were then.
+        workdir: where the code runs; None for where it was recorded if that is below the notebook's directory and
+            still there, or else that directory. Files are written there as they were then.
         limits: as for `Executor`.
         on_progress: called with a `Progress` when a cell begins, and when one is done with.
 
