@@ -100,8 +100,5 @@ class Rules:
     def with_directories(self, directories: Iterable[str]) -> Rules:
         """Return rules for which each of these directories (work directories, then and now) is the same one."""
         longest_first = sorted(set(directories), key=len, reverse=True)
-        more = tuple(
-            Sanitizer(re.escape(path.rstrip("/")) + r"(?![\w-]|\.\w)", "/tmp/kernel-exec-workdir")
-            for path in longest_first
-        )
+        more = tuple(Sanitizer(re.escape(path.rstrip("/")) + r"(?![\w-]|\.\w)", _PLACE) for path in longest_first)
         return replace(self, sanitize=(*more, *self.sanitize))
