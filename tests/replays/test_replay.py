@@ -280,6 +280,10 @@ def test_no_notebook_at_all(tmp_path: Path) -> None:
 ODD = {
     "invalid outputs": (lambda book: book["cells"][0].update(outputs=[{"output_type": "video"}]), "invalid"),
     "outputs that are no list": (lambda book: book["cells"][0].update(outputs=3), "invalid"),
+    "a cell of another language": (
+        lambda book: book["cells"][0]["metadata"].update(vscode={"languageId": "sql"}),
+        "in 'sql', and is run as python",
+    ),
     "the same id twice": (lambda book: book["cells"].append(dict(book["cells"][0])), "same id"),
     "no kernelspec": (lambda book: book["metadata"].pop("kernelspec"), "names no kernel"),
     "metadata that is not allowed": (lambda book: book["cells"][0].update(metadata={"tags": 3}), "invalid"),
@@ -358,7 +362,10 @@ def test_from_the_host_to_a_container_and_back(engine: Any, tmp_path: Path) -> N
     assert read(home.notebook_path).metadata.kernel_exec.environment.kernel == "host"
 
 
-@pytest.mark.parametrize("seconds", [0.2, 0.8, 1.2])
+LATER = [pytest.param(number / 10, marks=pytest.mark.long) for number in range(3, 33, 2)]
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.8, 1.2, *LATER])
 def test_killed_in_the_middle(tmp_path: Path, seconds: float) -> None:
     path = write(tmp_path / "n.ipynb", *(f"import time; time.sleep(0.1); print({n})" for n in range(30)))
     before = path.read_bytes()

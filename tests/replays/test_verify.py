@@ -173,6 +173,7 @@ def test_reports(session: Path, tmp_path: Path) -> None:
     assert (suite.get("tests"), suite.get("failures")) == ("10", "2")
     assert len(suite.findall("testcase/failure")) == 2
     assert "\x1b" not in str(done)
+    assert "+  41" in done.to_nbdiff()
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +250,8 @@ def test_the_command(session: Path, tmp_path: Path) -> None:
     assert [one["ok"] for one in json.loads(done.stdout)] == [False, False, True]
     assert sorted(os.listdir(tmp_path / "pages")) == ["bad.html", "session.html"]
     assert len(ET.parse(tmp_path / "out" / "j.xml").getroot()) == 2
-    done = kx(tmp_path, "verify", "bad.ipynb", "broken.ipynb")
+    done = kx(tmp_path, "verify", "bad.ipynb", "broken.ipynb", "--diff")
+    assert "replaced" in done.stdout or "inserted" in done.stdout or "modified" in done.stdout
     assert "0 of 2 notebooks gave what they had recorded" in done.stdout
     assert kx(tmp_path, "verify", "broken.ipynb").returncode == status.USAGE
     assert kx(tmp_path, "verify", "bad.ipynb", "--runs", "0").returncode == status.USAGE
