@@ -10,17 +10,27 @@ session's cell and keeps both kernels and their variables; pressed again, it end
 
 | line | meaning |
 |---|---|
-| `%%kx [NAME] [-i VAR] [-o VAR] [--timeout S] [--bg]` | run the cell; without NAME in the default session. The body is taken literally, and so is the line |
-| `-i VAR`, `-o VAR` | copy variables of this notebook into the session before the cell, and out of it after it; `-o a,b` or several |
-| `--bg` | return at once; several queue up, and `%kx result` shows them one by one, `-o` included |
-| `%kx start NAME [options]` | make a session: `--docker [IMAGE]`, `--kernel NAME`, `--memory 1g`, `--cpus N`, `--network none,bridge,...` or hosts with commas, `--timeout S` for each cell, `--workdir DIR`, `--notebook PATH` |
+| `%%kx [NAME] [options]` | run the cell; without NAME in the default session |
+| ... `-i VAR`, `-o VAR` | copy variables in before it, and out after it; `-o a,b`, or several |
+| ... `--timeout S` | stop it after so long |
+| ... `--bg` | return at once; several queue up, and `%kx result` shows them one by one, `-o` included |
+| `%kx start NAME [options]` | make a session |
+| ... `--docker [IMAGE]` | in a container, of the default image if none is named |
+| ... `--kernel NAME` | with another kernelspec |
+| ... `--memory 1g`, `--cpus N` | with these limits |
+| ... `--timeout S` | each of its cells; without it they have no bound |
+| ... `--workdir DIR`, `--notebook PATH` | where it works, and where it is recorded |
+| ... `--network NAME` | of a container: none, bridge, ..., or the hosts that it may reach, with commas |
 | `%kx use NAME` | make it the default; that is the first one otherwise, and `main` where there is none |
 | `%kx list` | the sessions, what they do, and which is the default |
 | `%kx result [NAME]` | wait for the oldest cell in the background, and show what came |
-| `%kx interrupt [NAME]`, `restart`, `stop` | the running cell, the kernel, the session; `stop --all` |
-| `%kx save PATH [NAME]` | a copy of the session's recording, with the files of values that were put into it |
-| `%kx replay NOTEBOOK [NAME]` | run the notebook's cells in the session, up to one that fails unexpectedly, and go on from there |
+| `%kx interrupt [NAME]`, `%kx restart [NAME]` | its running cell; its kernel |
+| `%kx stop [NAME]`, `%kx stop --all` | end it, and remove what is temporary |
+| `%kx save PATH [NAME]` | copy its recording, with the files of values that were put into it |
+| `%kx replay NOTEBOOK [NAME]` | run that notebook's cells in it, up to one that fails unexpectedly |
 | `%kx help`, `%kx?` | all that on one screen |
+
+Bodies and lines are taken literally: `$x` and `{x}` stand for themselves.
 
 A session's work directory is a temporary one, and its recording is in it, unless `--workdir` or `--notebook` say
 otherwise; both go when the session ends: at `%kx stop`, at `%unload_ext`, and with this notebook's kernel, however that

@@ -6,7 +6,7 @@ import argparse
 import shlex
 from collections.abc import Sequence
 from functools import cache
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from kernel_exec.kernels.docker import DockerKernel
 from kernel_exec.kernels.host import HostKernel
@@ -106,7 +106,7 @@ def options_of(words: Sequence[str], *, cell: bool) -> list[str]:
     return {"start": list(_START), "stop": ["--all"]}.get(command, [])
 
 
-_START = {
+_START: dict[str, dict[str, Any]] = {
     "--docker": {"nargs": "?", "const": "", "metavar": "IMAGE"},
     "--kernel": {"metavar": "NAME"},
     "--memory": {"metavar": "SIZE"},
@@ -135,12 +135,12 @@ def _line() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     made = {name: commands.add_parser(name, add_help=False, allow_abbrev=False) for name in COMMANDS}
     for option, settings in _START.items():
-        made["start"].add_argument(option, **settings)  # type: ignore[arg-type] # one signature for all of them
+        made["start"].add_argument(option, **settings)
     made["stop"].add_argument("--all", action="store_true")
     made["save"].add_argument("path")
     made["replay"].add_argument("notebook")
     for name in ("start", *NAMES_ONE):
-        made[name].add_argument("name", metavar="NAME", **({} if name in ("start", "use") else {"nargs": "?"}))
+        made[name].add_argument("name", metavar="NAME", nargs=None if name in ("start", "use") else "?")
     return parser
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from kernel_exec.execution import Execution
 from kernel_exec.magics.errand import Errand
+from kernel_exec.magics.errors import UsageError
 from kernel_exec.magics.sessions import Session
 from kernel_exec.results import ExecutionResult
 from kernel_exec.settings import Timeout
@@ -97,10 +98,16 @@ class Job:
 
 
 async def wait(errand: Errand[Done], job: Job) -> Done:
-    """Wait for a cell in the background, and give what it showed."""
+    """Wait for a cell in the background, and give what it showed.
+
+    Raises:
+        UsageError: it was cancelled before it ran.
+    """
     errand.stopper = job.stop
     await asyncio.wait((job.task,))
     errand.stopper = None
+    if job.task.cancelled() and not errand.pressed:
+        raise UsageError("%kx result: the cell never ran, as it was cancelled while it waited for its turn")
     done = job.task.result()
     for output in done.result.outputs:
         await errand.give(output)

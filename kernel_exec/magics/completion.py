@@ -1,4 +1,4 @@
-"""What Tab offers: commands, options and sessions on the magics' lines, and in the body what the session's kernel knows."""
+"""What Tab offers: commands, options and sessions on the magics' lines, and in a body what its kernel knows."""
 
 from __future__ import annotations
 
@@ -27,12 +27,11 @@ class Completion:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-        @context_matcher()
         def kx_matcher(context: CompletionContext) -> SimpleMatcherResult:
             return self._matches(context)
 
-        kx_matcher.matcher_priority = 1000  # before all others, as in these cells there is nothing for them
-        self._matcher: Any = kx_matcher
+        self._matcher: Any = context_matcher()(kx_matcher)
+        self._matcher.matcher_priority = 1000  # before all others, as in these cells there is nothing for them
 
     def add_to(self, shell: InteractiveShell) -> None:
         """Have the shell's completer ask here first."""

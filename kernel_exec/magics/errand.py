@@ -1,4 +1,4 @@
-"""Work in the sessions' loop that the notebook's thread waits for: it shows what comes, answers, and can be interrupted."""
+"""Work in the sessions' loop, for which the notebook's thread waits: it shows what comes, answers, is interrupted."""
 
 from __future__ import annotations
 

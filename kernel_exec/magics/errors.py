@@ -13,7 +13,7 @@ from kernel_exec.results import OUT_OF_MEMORY, ErrorInfo, ExecutionResult
 _RED, _RESET = "\x1b[31m", "\x1b[0m"
 
 
-class UsageError(error.UsageError):  # type: ignore[misc] # traitlets is typed in part
+class UsageError(error.UsageError):
     """What was asked for cannot be done; one line says why.
 
     IPython's own is only printed: whoever reads the notebook's outputs for errors, as papermill does, misses it.
@@ -39,7 +39,8 @@ def failure(
     """
     told = result.error or ErrorInfo("ExecutionFailed", f"the cell ended as {result.status}")
     if pressed:
-        return _named("KeyboardInterrupt", KeyboardInterrupt, traceback, told)(told.value)
+        stopped: KeyboardInterrupt = _named("KeyboardInterrupt", KeyboardInterrupt, traceback, told)(told.value)
+        return stopped
     try:
         result.raise_for_error()
     except KernelDiedError as died:

@@ -26,7 +26,7 @@ MANY_JOBS = 100
 
 
 @magics_class
-class Kx(Magics):  # type: ignore[misc] # IPython is typed in part
+class Kx(Magics):
     """`%kx` and `%%kx` for one shell.
 
     Args:
@@ -35,24 +35,25 @@ class Kx(Magics):  # type: ignore[misc] # IPython is typed in part
 
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell)
+        self._shell = shell
         self._sessions = Sessions()
         self._completion = Completion(self._sessions)
 
     def load(self) -> None:
         """Add the magics to the shell."""
-        self.shell.register_magics(self)
-        self._completion.add_to(self.shell)
+        self._shell.register_magics(self)
+        self._completion.add_to(self._shell)
 
     def unload(self) -> None:
         """Take the magics away, and close all sessions."""
-        manager = self.shell.magics_manager
+        manager = self._shell.magics_manager
         for kind in ("line", "cell"):
             manager.magics[kind].pop("kx", None)
         manager.registry.pop(type(self).__name__, None)
-        self._completion.remove_from(self.shell)
+        self._completion.remove_from(self._shell)
         self._sessions.close()
 
-    @no_var_expand  # type: ignore[untyped-decorator]
+    @no_var_expand
     @line_cell_magic
     def kx(self, line: str, cell: str | None = None) -> None:
         """See `HELP`, which is shown in this place."""
@@ -74,18 +75,18 @@ class Kx(Magics):  # type: ignore[misc] # IPython is typed in part
     def _cell(self, options: argparse.Namespace, code: str) -> None:
         if not code.strip():
             raise UsageError("%%kx: the cell is empty (`%kx help` shows what else there is)")
-        namespace: dict[str, Any] = self.shell.user_ns
+        namespace: dict[str, Any] = self._shell.user_ns
         if missing := [name for name in options.ins if name not in namespace]:
             raise UsageError(f"%%kx: -i {missing[0]}: this notebook has no variable of that name")
         values = {name: namespace[name] for name in options.ins}
         timeout = DEFAULT if options.timeout is None else options.timeout
-        cell = Cell(code, timeout, values, options.outs)
+        cell = Cell(code.removesuffix("\n"), timeout, values, options.outs)
         session = self._sessions.get_or_start(options.name)
         if options.bg:
             self._background(session, cell)
         else:
             # A front end that cannot ask says so; then the session's code is told at once.
-            may_ask = bool(getattr(getattr(self.shell, "kernel", None), "_allow_stdin", True))
+            may_ask = bool(getattr(getattr(self._shell, "kernel", None), "_allow_stdin", True))
             self._show(lambda errand: cells.run(errand, session, cell, may_ask=may_ask))
 
     def _background(self, session: Session, cell: Cell) -> None:
@@ -100,13 +101,13 @@ class Kx(Magics):  # type: ignore[misc] # IPython is typed in part
 
     def _show(self, work: Any) -> None:
         """Do something that shows outputs and ends with a result; raise what it failed of."""
-        relay = Relay(self.shell)
+        relay = Relay(self._shell)
         errand: Errand[Done] = Errand(self._sessions.portal, relay.show, relay.flush)
         try:
             done = errand.run(work)
         finally:
             relay.flush()
-        self.shell.user_ns.update(done.values)
+        self._shell.user_ns.update(done.values)
         for note in done.result.notes:
             _say(f"note: {note}")
         if not done.result.ok:

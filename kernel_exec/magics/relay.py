@@ -26,7 +26,6 @@ class Relay:
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
-        self._shell = shell
         self._in_terminal = getattr(shell, "kernel", None) is None
         self._unflushed = False
         self._printed = ""
@@ -65,7 +64,7 @@ class Relay:
         For this ipykernel has no public way: it is done as its own display hook does it. Where that is another one, as
         below `%%capture`, or has changed, the value is a display like others.
         """
-        hook: Any = self._shell.displayhook
+        hook: Any = sys.displayhook
         try:
             session, socket, parent = hook.session, hook.pub_socket, hook.parent_header
             content = {"data": item["data"], "metadata": item["metadata"], "execution_count": hook.prompt_count}

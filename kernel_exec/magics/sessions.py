@@ -55,7 +55,7 @@ class Session:
 
 
 class Sessions:
-    """All sessions; they end with this process, whatever ends it: by `close`, which is called at its exit, or their leases."""
+    """All sessions. They end with this process: by `close`, called at its exit, or else by their own leases."""
 
     def __init__(self) -> None:
         self.portal = Portal()
@@ -204,7 +204,7 @@ def copied(recording: Path, target: Path) -> list[Path]:
         content = file.read_bytes()
         if place.exists() and place.read_bytes() != content:
             raise UsageError(f"{str(place)!r} is there and belongs to another recording: save to another directory")
-        place.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(exist_ok=True)
         place.write_bytes(content)
         written.append(place)
     target.write_bytes(text)
