@@ -14,7 +14,6 @@ from kernel_exec.magics.sessions import Sessions
 
 PATIENCE = 1.0
 """Seconds that a session's kernel has for its answer: until then this notebook's kernel does nothing else."""
-_NOTHING = SimpleMatcherResult(completions=[])
 
 
 class Completion:
@@ -53,7 +52,7 @@ class Completion:
             body = "\n".join(lines[1:])
             cursor = sum(len(line) + 1 for line in lines[1 : context.cursor_line]) + context.cursor_position
             return self._body(lines[0].removeprefix("%%kx"), body, cursor)
-        return _NOTHING
+        return _result([], "", suppress=False)
 
     def _line(self, text: str, *, cell: bool) -> SimpleMatcherResult:
         *words, word = text.split(" ")
@@ -74,11 +73,11 @@ class Completion:
         try:
             session = self._sessions.find(parsed_cell(line).name)
             if session is None or session.state == "dead":
-                return _NOTHING
+                return _result([], "", suppress=False)
             complete = session.executor.complete
             found = self._sessions.call(lambda: complete(body, cursor, timeout=PATIENCE))
         except (UsageError, KernelExecError):  # nobody is told while typing
-            return _NOTHING
+            return _result([], "", suppress=False)
         # IPython replaces what stands before the cursor, and completes nothing that reaches over a line.
         return _result(list(found.matches), body[found.start : cursor], suppress=True)
 

@@ -13,6 +13,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
+from kernel_exec.wire.terminal import strip_ansi
 from tests.cli.leftovers import nothing_is_left
 
 new = nbformat.v4.new_code_cell
@@ -113,7 +114,7 @@ def test_ipython_in_a_terminal(tmp_path: Path) -> None:
                 terminal.sendline(line)
             terminal.expect_exact(f"In [{number + 1}]: ")
             terminal.sendline("")
-            return str(terminal.before)
+            return strip_ansi(str(terminal.before))
 
         run("%load_ext kernel_exec.magics")
         assert "42" in run("get_ipython().run_cell_magic('kx', 'lab', '6 * 7')")

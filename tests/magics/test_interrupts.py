@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -9,11 +10,12 @@ import pytest
 from tests.magics.conftest import Notebook
 
 
-def presses(nb: Notebook, sign: str = "now") -> Any:
-    """Interrupt the notebook each time that a text appears."""
+def presses(nb: Notebook, after: float = 0.0) -> Any:
+    """Interrupt the notebook each time that "now" appears, or some time after it."""
 
     def on(kind: str, content: dict[str, Any]) -> None:
-        if kind == "stream" and sign in content["text"]:
+        if kind == "stream" and "now" in content["text"]:
+            time.sleep(after)
             nb.manager.interrupt_kernel()
 
     return on
@@ -56,7 +58,7 @@ def test_a_second_press_kills(nb: Notebook) -> None:
 
 
 def test_while_it_floods(nb: Notebook) -> None:
-    ran = nb.run("%%kx lab\nprint('now')\nwhile True: print('x' * 1000)", on=presses(nb, "now"))
+    ran = nb.run("%%kx lab\nprint('now')\nwhile True: print('x' * 1000)", on=presses(nb))
     assert ran.seconds < 20
     assert ran.error["ename"] == "KeyboardInterrupt"
     assert nb.ok("%%kx lab\n1").value == "1"
@@ -64,7 +66,7 @@ def test_while_it_floods(nb: Notebook) -> None:
 
 def test_while_it_waits_for_a_result(nb: Notebook) -> None:
     nb.ok("%%kx lab --bg\nimport time; print('began'); time.sleep(60)")
-    ran = nb.run("print('now', flush=True)\nget_ipython().run_line_magic('kx', 'result lab')", on=presses(nb))
+    ran = nb.run("print('now', flush=True)\nget_ipython().run_line_magic('kx', 'result lab')", on=presses(nb, 0.4))
     assert ran.error["ename"] == "KeyboardInterrupt"
     assert ran.text == "now\nbegan\n"
     assert nb.ok("%%kx lab\n1").value == "1"
@@ -72,7 +74,9 @@ def test_while_it_waits_for_a_result(nb: Notebook) -> None:
 
 def test_while_it_waits_for_its_turn(nb: Notebook) -> None:
     nb.ok("%%kx lab --bg\nimport time; time.sleep(1.5); 'went on'")
-    ran = nb.run("print('now', flush=True)\nget_ipython().run_cell_magic('kx', 'lab', 'never = 1')", on=presses(nb))
+    ran = nb.run(
+        "print('now', flush=True)\nget_ipython().run_cell_magic('kx', 'lab', 'never = 1')", on=presses(nb, 0.4)
+    )
     assert ran.error["ename"] == "KeyboardInterrupt"
     assert ran.seconds < 1
     assert nb.ok("%kx result lab").value == "'went on'"
