@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
@@ -13,13 +13,15 @@ from kernel_exec.errors import ExecutionFailed, KernelExecError
 from kernel_exec.magics import cells
 from kernel_exec.magics.arguments import HELP, kernel_of, limits_of, parsed_cell, parsed_line
 from kernel_exec.magics.cells import Cell, Done, Job
-from kernel_exec.magics.completion import Completion
 from kernel_exec.magics.errand import Errand
 from kernel_exec.magics.errors import UsageError, failure
 from kernel_exec.magics.relay import Relay
 from kernel_exec.magics.replaying import prepared, replay
 from kernel_exec.magics.sessions import Session, Sessions, copied
 from kernel_exec.settings import DEFAULT
+
+if TYPE_CHECKING:
+    from kernel_exec.magics.completion import Completion
 
 MANY_JOBS = 100
 """Cells in the background of which nobody has seen the result; each holds as much as a cell may put out."""
@@ -37,12 +39,13 @@ class Kx(Magics):
         super().__init__(shell)
         self._shell = shell
         self._sessions = Sessions()
-        self._completion = Completion(self._sessions)
+        self._completion = _completion(self._sessions)
 
     def load(self) -> None:
         """Add the magics to the shell."""
         self._shell.register_magics(self)
-        self._completion.add_to(self._shell)
+        if self._completion is not None:
+            self._completion.add_to(self._shell)
 
     def unload(self) -> None:
         """Take the magics away, and close all sessions."""
@@ -50,7 +53,8 @@ class Kx(Magics):
         for kind in ("line", "cell"):
             manager.magics[kind].pop("kx", None)
         manager.registry.pop(type(self).__name__, None)
-        self._completion.remove_from(self._shell)
+        if self._completion is not None:
+            self._completion.remove_from(self._shell)
         self._sessions.close()
 
     @no_var_expand
@@ -135,7 +139,8 @@ class Kx(Magics):
             workdir=options.workdir,
             notebook=options.notebook,
         )
-        _say(f"{session.name}: {session.kind}, in {session.executor.workdir}")
+        place = "" if options.workdir is None else f", in {session.executor.workdir}"
+        _say(f"{session.name}: {session.kind}{place}")
 
     def _use(self, options: argparse.Namespace) -> None:
         self._sessions.use(options.name)
@@ -166,8 +171,8 @@ class Kx(Magics):
     def _stop(self, options: argparse.Namespace) -> None:
         if options.all and options.name:
             raise UsageError("%kx stop: a name or --all, not both")
-        for name in [session.name for session in self._sessions.all] if options.all else [options.name]:
-            _say(f"{self._sessions.stop(name).name}: ended")
+        names = [session.name for session in self._sessions.all] if options.all else [options.name]
+        _say("\n".join(f"{self._sessions.stop(name).name}: ended" for name in names) or "no sessions")
 
     def _save(self, options: argparse.Namespace) -> None:
         session = self._sessions.get(options.name)
@@ -182,6 +187,15 @@ class Kx(Magics):
 
     def _help(self, _: argparse.Namespace) -> None:
         _say(HELP.rstrip())
+
+
+def _completion(sessions: Sessions) -> Completion | None:
+    """Return what completes; None where IPython, before 8.6, has no matchers that see the whole cell."""
+    try:
+        from kernel_exec.magics.completion import Completion
+    except ImportError:
+        return None
+    return Completion(sessions)
 
 
 def _say(text: str) -> None:

@@ -138,10 +138,15 @@ class Sessions:
             except BaseException:
                 await executor.close()
                 raise
-            return Session(name, described(kernel), executor)
+            session = self._by_name[name] = Session(name, described(kernel), executor)
+            return session
 
-        session = self._by_name[name] = self.call(made)
-        return session
+        try:
+            return self.call(made)
+        except BaseException:
+            if name in self._by_name:  # an interrupt came between its start and here
+                self.stop(name)
+            raise
 
     def stop(self, name: str | None) -> Session:
         """End a session: its kernel, its cells, and what is temporary.

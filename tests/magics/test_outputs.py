@@ -64,7 +64,8 @@ def test_displays_and_their_updates(nb: Notebook) -> None:
 
 def test_clearing(nb: Notebook) -> None:
     ran = nb.ok(
-        "%%kx lab\nfrom IPython.display import clear_output\nprint(1)\nclear_output(wait=True)\nprint(2)\nclear_output()"
+        "%%kx lab\nfrom IPython.display import clear_output\nprint(1)\nclear_output(wait=True)\n"
+        "print(2)\nclear_output()"
     )
     assert ran.kinds == ["stream", "clear_output", "stream", "clear_output"]
     assert [content["wait"] for content in ran.of("clear_output")] == [True, False]

@@ -18,7 +18,8 @@ def test_variables_in_and_out(nb: Notebook) -> None:
         "import pandas as pd, numpy as np\nframe = pd.DataFrame({'a': [1, 2]}); array = np.arange(3); word = {'k': [1]}"
     )
     nb.ok(
-        "%%kx lab -i frame,array -i word -o doubled,total -o word2\ndoubled = frame * 2\ntotal = array.sum()\nword2 = word"
+        "%%kx lab -i frame,array -i word -o doubled,total -o word2\n"
+        "doubled = frame * 2\ntotal = array.sum()\nword2 = word"
     )
     assert (
         nb.ok("doubled.a.tolist(), int(total), word2, type(doubled).__name__").value
