@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import json
 import os
 import re
 from collections import deque
@@ -190,6 +191,14 @@ def described(kernel: KernelSettings | None) -> str:
     return f"{getattr(kernel, 'kernel_name', None) or 'python3'} on this machine"
 
 
+def _is_recording(path: Path) -> bool:
+    """Whether it is a notebook that an executor has written; one that only shows a session's outputs is none."""
+    try:
+        return "kernel_exec" in json.loads(path.read_bytes())["metadata"]
+    except (ValueError, LookupError, TypeError):
+        return False
+
+
 def copied(recording: Path, target: Path) -> list[Path]:
     """Copy a recording, and the files of values that were put into the session, which a replay reads.
 
@@ -201,7 +210,7 @@ def copied(recording: Path, target: Path) -> list[Path]:
         OSError: it cannot be written.
     """
     text = recording.read_bytes()
-    if target.exists() and b'"kernel_exec"' not in target.read_bytes():
+    if target.exists() and not _is_recording(target):
         raise UsageError(f"{str(target)!r} is there and is no recording: take another name")
     written = [target]
     for file in sorted(recording.parent.glob(f"{recording.stem}_files/put-*")):

@@ -51,7 +51,7 @@ def test_a_container(fresh: Notebook, engine: Any, how: str) -> None:
     name = fresh.ok("%%kx box\nimport os, socket; print(os.getcwd()); socket.gethostname()")
     assert name.text == "/workspace\n"
     container = name.value.strip("'")
-    assert [one for one in engine.containers.list() if one.id.startswith(container)]
+    assert [one for one in engine.containers.list(sparse=True) if one.id.startswith(container)]
     fresh.ok("frame = [1, 2]")
     fresh.ok("%%kx box -i frame -o total\ntotal = sum(frame)")
     assert fresh.ok("total").value == "3"
@@ -59,5 +59,7 @@ def test_a_container(fresh: Notebook, engine: Any, how: str) -> None:
         os.kill(fresh.manager.provisioner.pid, signal.SIGKILL)
     else:
         fresh.manager.shutdown_kernel()
-    assert wait_until(lambda: not [one for one in engine.containers.list(all=True) if one.id.startswith(container)])
+    assert wait_until(
+        lambda: not [one for one in engine.containers.list(all=True, sparse=True) if one.id.startswith(container)]
+    )
     nothing_is_left(fresh.temporary)

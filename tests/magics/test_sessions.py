@@ -162,7 +162,8 @@ def test_saved_and_replayed(nb: Notebook, tmp_path: Path) -> None:
     cells = nbformat.read(saved.with_name("copy.replay.ipynb"), as_version=4).cells
     assert cells[-1].source == "total"
     other = tmp_path / "other.ipynb"
-    other.write_text(json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    cell = {"cell_type": "markdown", "id": "a", "source": "mine", "metadata": {"kernel_exec": {}}}
+    other.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
     assert "no recording" in nb.run(f"%kx save {other} here").error["evalue"]
     nb.ok("%kx stop here")
 
