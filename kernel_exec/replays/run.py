@@ -199,6 +199,21 @@ def replay(
         portal.stop()
 
 
+async def aplay(
+    executor: AsyncExecutor,
+    program: Program,
+    *,
+    timeout: float | None = CELL_TIMEOUT,
+    on_progress: OnProgress | None = None,
+) -> tuple[list[ReplayedCell], list[str]]:
+    """Run the cells of a notebook in an executor that somebody has; return what became of them, and what to tell.
+
+    Arguments and errors as for `areplay`; behind a cell that fails unexpectedly it does not go on.
+    """
+    stage = _Recorded(executor, timeout)
+    return await play(steps(program), stage, on_progress=on_progress), stage.notes
+
+
 class _Recorded:
     """Runs the cells in an executor, whose recording names where each comes from."""
 
