@@ -32,7 +32,7 @@ async def containers() -> list[Row]:
         executor = AsyncExecutor(kernel=settings)
         await executor.execute("2")
         cold["in a container"].append(_since(start))
-        session = executor._kernels.session
+        session = executor._conductor.kernels.session
         assert session is not None
         name = str(session.kernel._provisioner.container)  # type: ignore[attr-defined]
         start = time.perf_counter()

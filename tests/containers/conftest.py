@@ -70,6 +70,6 @@ def containers(engine: Any, *names: str) -> list[Any]:
 
 def name_of(executor: Executor) -> str:
     """The name of an executor's container."""
-    session = executor._core._kernels.session
+    session = executor._core._conductor.kernels.session
     assert session is not None
     return str(session.kernel._provisioner.container)

@@ -135,7 +135,7 @@ def proxies(mark: str) -> list[int]:
 
 
 def link_of(executor: Executor) -> SupervisorLink:
-    session = executor._core._kernels.session
+    session = executor._core._conductor.kernels.session
     assert session is not None
     link = session.kernel._provisioner.link
     assert link is not None

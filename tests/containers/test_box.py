@@ -231,7 +231,7 @@ def test_too_much_memory_is_a_memory_error_first(fresh: Callable[..., Executor])
 
 
 def test_no_other_user_reaches_the_endpoint(box: Executor) -> None:
-    session = box._core._kernels.session
+    session = box._core._conductor.kernels.session
     assert session is not None
     directory = session.kernel.directory
     assert directory is not None

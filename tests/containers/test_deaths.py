@@ -120,7 +120,7 @@ def test_the_keeper_is_killed(fresh: Callable[..., Executor], engine: Any, monke
     monkeypatch.setattr(os, "killpg", lambda group, _: signalled.append(group))
     executor = fresh()
     name = name_of(executor)
-    session = executor._core._kernels.session
+    session = executor._core._conductor.kernels.session
     assert session is not None
     link = session.kernel._provisioner.link
     assert link is not None

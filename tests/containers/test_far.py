@@ -43,7 +43,7 @@ def box(engine: Any, far: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def link_of(executor: Executor) -> Any:
-    session = executor._core._kernels.session
+    session = executor._core._conductor.kernels.session
     assert session is not None
     return session.kernel._provisioner.link  # type: ignore[attr-defined]
 
@@ -60,7 +60,7 @@ def test_nobody_connects_before_the_kernel_listens(far: str, engine: Any, tmp_pa
     for number in range(8):
         with Executor(kernel=DockerKernel(), workdir=tmp_path / str(number), timeout=60) as executor:
             assert executor.execute("1 + 1").text == "2"
-            session = executor._core._kernels.session
+            session = executor._core._conductor.kernels.session
             assert session is not None
             assert session._cut_off is None
 
@@ -322,7 +322,7 @@ def test_the_client_is_killed(engine: Any, far: str, tmp_path: Path) -> None:
         from kernel_exec import DockerKernel, Executor
         from tests.containers.conftest import name_of
         executor = Executor(kernel=DockerKernel(), workdir={str(tmp_path)!r}).start()
-        print(name_of(executor), executor._core._kernels.session.kernel.directory, flush=True)
+        print(name_of(executor), executor._core._conductor.kernels.session.kernel.directory, flush=True)
         executor.execute("file = open('large', 'wb')\\nfor _ in range(40): _ = file.write(bytes(2**20))")
         time.sleep(60)
     """

@@ -34,7 +34,7 @@ with open(os.open("work/given.txt", os.O_CREAT | os.O_WRONLY, 0o600), "w") as fi
     file.write("the caller's")
 with Executor(kernel=DockerKernel(), workdir="work") as ex:
     result = ex.execute(CODE)
-    session = ex._core._kernels.session
+    session = ex._core._conductor.kernels.session
     print(json.dumps({
         "status": result.status,
         "text": result.text,
@@ -160,7 +160,7 @@ with socket.create_connection(("127.0.0.1", 3128)) as out:
 os.mkdir("listed")
 with Executor(kernel=DockerKernel(network=["secret.invalid"]), workdir="listed") as ex:
     result = ex.execute(CODE)
-    link = ex._core._kernels.session.kernel._provisioner.link
+    link = ex._core._conductor.kernels.session.kernel._provisioner.link
     [proxy] = open(f"/proc/{link._supervisor}/task/{link._supervisor}/children").read().split()
     print(json.dumps({"text": result.text, "answer": ex.get("answer"), "proxy": int(proxy)}), flush=True)
     sys.stdin.read()

@@ -71,7 +71,7 @@ def test_lack_of_memory(executor: Executor) -> None:
 def test_a_killed_container(executor: Executor, address: str) -> None:
     import docker
 
-    provisioner = executor._core._kernels.session.kernel._provisioner  # type: ignore[union-attr]
+    provisioner = executor._core._conductor.kernels.session.kernel._provisioner  # type: ignore[union-attr]
     running = executor.submit("while True: pass")
     client = docker.DockerClient(address)
     client.containers.get(provisioner.container).kill()  # type: ignore[attr-defined]

@@ -29,7 +29,7 @@ def runs(pid: int) -> bool:
 
 def host_pid(ex: Executor | AsyncExecutor, pid: int) -> int:
     """The number that a process has here which has `pid` where an executor's kernel runs."""
-    session = (ex if isinstance(ex, AsyncExecutor) else ex._core)._kernels.session
+    session = (ex if isinstance(ex, AsyncExecutor) else ex._core)._conductor.kernels.session
     assert session is not None
     provisioner = session.kernel._provisioner
     if not isinstance(provisioner, DockerProvisioner):

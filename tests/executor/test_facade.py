@@ -114,7 +114,7 @@ def test_closed_during_a_call(fresh: Callable[..., Executor]) -> None:
     results = []
     waiting = threading.Thread(target=lambda: results.append(ex.execute("2")))
     waiting.start()
-    assert wait_until(lambda: running.outputs() and len(ex._core._calls) == 3)
+    assert wait_until(lambda: running.outputs() and len(ex._core._conductor._calls) == 3)
     ex.close()
     waiting.join()
     assert (running.result().status, running.result().stdout) == ("interrupted", "on\n")

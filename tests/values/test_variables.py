@@ -177,7 +177,7 @@ def test_reading_leaves_no_trace(ex: Executor) -> None:
     before = ex.execute(look)
     assert ex.notebook_path is not None
     recorded = ex.notebook_path.read_bytes()
-    session = ex._core._kernels.session
+    session = ex._core._conductor.kernels.session
     assert session is not None
     published = len(session._channels.seen)
     ex.variables()
