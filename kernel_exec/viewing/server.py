@@ -47,9 +47,9 @@ class Server(http.server.ThreadingHTTPServer):
 
     def __init__(self, notebook: Path, port: int = 0) -> None:
         self._room = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        super().__init__((HOST, port), _Handler)
         self.token = secrets.token_urlsafe(32)
         self.live = Live(notebook.absolute())
+        super().__init__((HOST, port), _Handler)  # which closes all of it, when the port is taken
 
     @property
     def url(self) -> str:
@@ -97,7 +97,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(HTTPStatus.FORBIDDEN, message("Forbidden", "This is not the name of this server."))
         elif not hmac.compare_digest(token.encode("utf-8", "replace"), self.server.token.encode()):
             self._send(HTTPStatus.FORBIDDEN, message("Forbidden", "The address has a token, which `view` has printed."))
-        elif rest[:1] == ["events"]:
+        elif rest == ["events", ""]:
             self._events(parse_qs(address.query).get("seen", [""])[0])
         elif rest == ["", ""]:
             nonce = secrets.token_hex(16)
