@@ -38,7 +38,9 @@ def _attached(name: str, attachments: Mapping[str, Any]) -> str:
 def _markdown() -> Callable[[str], str]:
     import mistune  # takes a while
 
-    render = mistune.create_markdown(escape=False, plugins=["table", "strikethrough", "url"])
+    # What is harmful is `clean`'s to know: this one takes attachments for it.
+    renderer = mistune.HTMLRenderer(escape=False, allow_harmful_protocols=True)
+    render = mistune.create_markdown(renderer=renderer, plugins=["table", "strikethrough", "url"])
     return lambda text: _rendered(render, text)
 
 
