@@ -15,6 +15,8 @@ from kernel_exec.recording.source import Program, SourceCell
 _HEADING = re.compile(r"^ {0,3}#{1,2}[ \t]+(.{1,200})", re.MULTILINE)
 _TEXT = re.compile(r"[`*_\[\]<>#]|\]\([^)]*\)")
 _PROBLEMS = frozenset({"error", "timeout", "interrupted", "died", "aborted", "denied", "unfinished"})
+TITLED = 5
+"""Cells among which a heading is looked for that is the title."""
 _MANY = 500
 """Lines of a list that are shown."""
 
@@ -24,7 +26,7 @@ def title_of(program: Program, fallback: str) -> str:
     told = program.metadata.get("title") or program.facts.get("name")
     if isinstance(told, str) and told.strip():
         return told.strip()[:200]
-    return next((heading for cell in program.cells[:5] if (heading := _heading(cell))), fallback)
+    return next((heading for cell in program.cells[:TITLED] if (heading := _heading(cell))), fallback)
 
 
 def header_html(program: Program, facts: Sequence[Facts], *, title: str, name: str, state: str = "") -> str:

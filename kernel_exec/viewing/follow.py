@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from kernel_exec.errors import NotebookError
 from kernel_exec.folder import IsNoFile, open_regular
 from kernel_exec.pages.cells import cell_html
 from kernel_exec.pages.facts import Facts, facts_of
-from kernel_exec.pages.session import anchor, header_html, title_of
+from kernel_exec.pages.session import TITLED, anchor, header_html, title_of
 from kernel_exec.recording import is_recorded
 from kernel_exec.recording.foreign import MAX_DEPTH
 from kernel_exec.recording.source import Program, SourceCell, read_cell
@@ -89,6 +90,8 @@ class Follower:
     _stamp: tuple[object, ...] = ()
     _shown: list[Shown] = field(default_factory=list)
     _language: str = ""
+    _file: Sliced | None = None
+    _recorded: bool = False
 
     def look(self) -> bool:
         """Look whether it has changed; whether it is to be looked at again soon, as it cannot be read now."""
@@ -99,7 +102,9 @@ class Follower:
             self._publish((), Program(()), "gone")
         else:
             try:
-                self._read(sliced(_bytes_of(self.path)), recorded=stamp[0] == "live")
+                found = sliced(_bytes_of(self.path), self._file)
+                self._read(found, recorded=stamp[0] == "live")
+                self._file = found  # the one of which `_shown` was made
             except (OSError, NotebookError):  # half written, or just being swapped: what was seen stays
                 return True
         self._stamp = stamp
@@ -118,26 +123,27 @@ class Follower:
         program = Program((), found.rest.get("metadata", {}))
         if program.language != self._language:
             self._language, self._shown = program.language, []
-        shown = []
-        for index, part in enumerate(found.cells):
+        same = min(found.same, len(self._shown)) if recorded == self._recorded else 0
+        shown = self._shown[:same]
+        for index, part in enumerate(found.cells[same:], same):
             key = (part, recorded and _RUNNING in part)
             old = self._shown[index] if index < len(self._shown) else None
             shown.append(old if old and old.key == key else _made(index, key, program.language))
-        self._shown = shown
-        self._publish(shown, replace(program, cells=[one.cell for one in shown]), "live" if recorded else "ended")
+        self._shown, self._recorded = shown, recorded
+        first = [one.cell for one in shown[:TITLED]]
+        self._publish(shown, replace(program, cells=first), "live" if recorded else "ended", same)
 
-    def _publish(self, shown: Sequence[Shown], program: Program, state: State) -> None:
+    def _publish(self, shown: Sequence[Shown], program: Program, state: State, same: int = 0) -> None:
         before, version = self.snapshot, self.snapshot.version + 1
         name = self.path.name
         title = title_of(program, name)
-        cells = tuple(one.html for one in shown)
-        known = zip(before.cells, before.changed, strict=True)
-        changed = tuple(
-            seen if old is html or old == html else version
-            for html, (old, seen) in zip(cells, [*known, *[("", version)] * len(cells)], strict=False)
-        )
+        same = min(same, len(before.cells))
+        new = [one.html for one in shown[same:]]
+        known = itertools.chain(zip(before.cells[same:], before.changed[same:], strict=True), itertools.repeat(("", 0)))
+        changed = (seen if old == html else version for html, (old, seen) in zip(new, known, strict=False))
+        cells = (*before.cells[:same], *new)
         head = header_html(program, [one.facts for one in shown], title=title, name=name, state=state)
-        self.snapshot = Snapshot(version, title, head, cells, changed)
+        self.snapshot = Snapshot(version, title, head, cells, (*before.changed[:same], *changed))
 
 
 def _made(index: int, key: tuple[bytes, bool], language: str) -> Shown:

@@ -13,7 +13,7 @@ from kernel_exec.viewing.follow import Follower, Snapshot
 from kernel_exec.viewing.script import SCRIPT
 from kernel_exec.viewing.watch import Watch
 
-_CALM = 0.1
+_CALM = 0.2
 """Seconds between two looks at the least, however often the file changes."""
 _SOON = 0.1
 """Seconds until the next look at a file that could not be read."""

@@ -12,9 +12,11 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
+import nbformat
 import pytest
 
 from kernel_exec import Executor
@@ -212,6 +214,46 @@ def test_a_change_costs_what_it_changes(tmp_path: Path, monkeypatch: pytest.Monk
     recorder.close()
     assert follower.look() is False
     assert "ended" in follower.snapshot.head
+
+
+def test_every_change_is_followed_whatever_it_is(tmp_path: Path) -> None:
+    random, path = Random(4), tmp_path / "n.ipynb"
+    follower, cells = Follower(path), []
+    seen: list[str] = []
+    for turn in range(150):
+        match random.choice(["new", "new", "change", "insert", "remove", "gone", "broken", "odd", "kernel"]):
+            case "new":
+                cells.append(f"new = {turn}")
+            case "change" if cells:
+                cells[random.randrange(len(cells))] = f"changed = {turn}"
+            case "insert":
+                cells.insert(random.randrange(len(cells) + 1), f"inserted = {turn}")
+            case "remove" if cells:
+                del cells[random.randrange(len(cells))]
+            case "gone":
+                path.unlink(missing_ok=True)
+                follower.look()
+                assert follower.snapshot.cells == ()
+            case "broken":
+                path.write_text("{")
+                assert follower.look() is True
+            case "odd":
+                write(path, *cells, {"cell_type": "nothing", "source": 5})
+                assert follower.look() is True
+        language = random.choice(["python", "r"]) if turn % 10 == 0 else "python"
+        write(path, *cells, language_info={"name": language})
+        if turn % 2:
+            path.write_text(nbformat.writes(nbformat.read(path, 4)))
+        before = follower.snapshot.version
+        assert follower.look() is False
+        update = follower.snapshot.update(before)
+        for index, html in update["cells"]:
+            seen[index:] = [html, *seen[index + 1 :]]
+        del seen[update["count"] :]
+        fresh = Follower(path)
+        fresh.look()
+        assert tuple(seen) == follower.snapshot.cells == fresh.snapshot.cells
+        assert len(seen) == len(cells)
 
 
 def test_looking_makes_the_recorder_copy_nothing(served: Server, tmp_path: Path) -> None:

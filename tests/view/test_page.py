@@ -229,6 +229,13 @@ def test_cells_are_cut_out_of_a_file_as_json_reads_them(tmp_path: Path) -> None:
         found = sliced(data)
         assert [cell_of(part) for part in found.cells] == json.loads(data)["cells"]
         assert found.rest["metadata"] == json.loads(data)["metadata"]
+    for before in forms:  # what is known of the file as it was changes nothing
+        for data in (
+            *forms,
+            *(ours.replace(b"tags", word) for word in (b"t", b"longer tags")),
+            ours[:-60] + ours[-60:],
+        ):
+            assert sliced(data, sliced(before)).cells == sliced(data).cells
     for end in range(0, len(ours) - 2, 7):
         with pytest.raises(NotebookError):
             sliced(ours[:end])
