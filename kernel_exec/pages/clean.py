@@ -18,7 +18,6 @@ _ATTRIBUTES = {
     "*": {"title", "dir", "lang", "align"},
     "img": {"src", "alt", "title", "width", "height"},
     "a": {"href", "title"},
-    "table": {"border"},
     "details": {"open"},
 }
 _CLASSES = {"table": {"dataframe"}}

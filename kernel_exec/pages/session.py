@@ -90,13 +90,17 @@ def _totals(facts: Sequence[Facts]) -> str:
     peak = max((fact.peak_memory for fact in facts if fact.peak_memory), default=0)
     events = Counter(fact.event for fact in facts)
     parts = [
-        f"{len(facts):,} cells",
+        _many(len(facts), "cell"),
         f"ran {seconds_text(sum(fact.duration or 0 for fact in facts))}",
         f"peak memory {bytes_text(peak)}" if peak else "",
-        f"{events['restart']:,} restarts" if events["restart"] else "",
-        f"{events['resume']:,} resumed" if events["resume"] else "",
+        _many(events["restart"], "restart") if events["restart"] else "",
+        _many(events["resume"], "resumption") if events["resume"] else "",
     ]
     return "".join(f"<span>{part}</span>" for part in parts if part)
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _problems(facts: Sequence[Facts]) -> str:
@@ -109,7 +113,7 @@ def _files(facts: Sequence[Facts]) -> str:
     files = [last[path] for path in sorted(last) if last[path].change != "deleted"]
     total = bytes_text(sum(file.size or 0 for file in files))
     rows = ((file.path, "" if file.size is None else bytes_text(file.size)) for file in files)
-    return _folded(f"{len(files):,} files, {total}", _table(rows)) if files else ""
+    return _folded(f"{_many(len(files), 'file')}, {total}", _table(rows)) if files else ""
 
 
 def _environment(program: Program) -> str:

@@ -18,7 +18,8 @@ header{border-bottom:1px solid var(--line);margin-bottom:1rem;padding-bottom:.8r
 .chips,.facts{display:flex;flex-wrap:wrap;gap:.3rem .5rem;font-size:12.5px;color:var(--faint);align-items:center}
 .chips{margin:.5rem 0}.facts{margin-top:.35rem}
 .chips>span,.facts>:is(.status,.lost,.file){border:1px solid var(--line);border-radius:1rem;padding:.05rem .55rem}
-.facts>span:not([class])+span:not([class])::before{content:"· "}.file b{font-weight:600;color:var(--ink)}
+.facts>span:not([class])+span:not([class])::before{content:"·";margin-right:.5rem}
+.file b{font-weight:600;color:var(--ink)}
 .facts>.file{font-size:12px;overflow-wrap:anywhere}
 .chips .status,.facts .status{font-weight:600;color:var(--faint)}.facts .status.ok{border:0;padding:0;font-weight:400}
 .status.ok{color:var(--good)!important}.status:is(.error,.died){color:var(--bad)!important;border-color:currentColor}

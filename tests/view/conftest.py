@@ -23,6 +23,7 @@ LEFT = """() => {
     attribute.name === "id" && !/^(head|cell-[0-9]+)$/.test(attribute.value) ||
     attribute.name === "href" && !/^(https?:|mailto:|#|[^:]*$)/i.test(attribute.value) ||
     attribute.name === "src" && !/^data:image\\/[a-z+]+;base64,[A-Za-z0-9+/=\\s]*$/.test(attribute.value)));
+  bad.push(...document.querySelectorAll(".html [class]:not(table.dataframe)"));
   const ids = [...document.querySelectorAll("[id]")].map((one) => one.id);
   return [...bad, ...scripts, ...attributes].map((one) => one.outerHTML.slice(0, 200))
     .concat(new Set(ids).size === ids.length ? [] : ["an id comes twice"]);

@@ -59,9 +59,9 @@ def test_what_happened(session: Path, watched: Any, tmp_path: Path) -> None:
             "1 timeout",
             "1 died",
             "7 cells",
-            "1 restarts",
+            "1 restart",
             "peak memory",
-            "1 files, 5.0 kB",
+            "1 file, 5.0 kB",
         ):
             assert told in head
         assert "Environment: python 3." in head
