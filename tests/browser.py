@@ -16,8 +16,11 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
     *("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--mute-audio", "--hide-scrollbars"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
+    *("--disable-breakpad", "--disable-crash-reporter"),
     "--remote-debugging-port=0",
 )
+WITH_US = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
+"""It ends with its tests, also when those are killed."""
 PATIENCE = 30.0
 
 
@@ -34,7 +37,7 @@ class Browser:
         program = next(filter(None, map(shutil.which, PROGRAMS)), None)
         assert program, "there is no browser: run scripts/browser, or set BROWSER=no"
         self._process = subprocess.Popen(
-            [program, *ARGUMENTS, f"--user-data-dir={profile}", "about:blank"],
+            [*WITH_US, program, *ARGUMENTS, f"--user-data-dir={profile}", "about:blank"],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
