@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from kernel_exec.compare import Difference
 from kernel_exec.pages import outputs_html, page
-from kernel_exec.pages.cells import code_html
+from kernel_exec.pages.code import code_html
 from kernel_exec.pages.outputs import escaped
 
 if TYPE_CHECKING:
     from kernel_exec.replays.verify import Verification, VerifiedCell
 
 _STYLE = """
+body{max-width:90rem}section{margin:.8rem 0}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:1rem}.pair>div{min-width:0;border-top:1px solid var(--line)}
 .differs{border-left:4px solid #c33;padding-left:.8rem}.same{border-left:4px solid #292;padding-left:.8rem}
 .skipped{border-left:4px solid #888;padding-left:.8rem}summary{cursor:pointer}h2{font-size:1rem}
@@ -25,7 +26,8 @@ def page_of(verification: Verification) -> str:
     """Return the page."""
     differ = [cell for cell in verification.cells if cell.status == "differs"]
     others = [cell for cell in verification.cells if cell.status != "differs"]
-    verdict = "as it was recorded" if verification.ok else f"{len(differ)} cells differ"
+    counted = "1 cell differs" if len(differ) == 1 else f"{len(differ)} cells differ"
+    verdict = "as it was recorded" if verification.ok else counted
     body = [
         f'<h1>{escaped(verification.origin.name)}: <span class="verdict-{verification.ok}">{verdict}</span></h1>',
         _list("The environment has changed", verification.environment),
@@ -69,7 +71,8 @@ def _source(cell: VerifiedCell) -> str:
 
 def _outputs(cell: Any) -> str:
     outputs = cell.get("outputs") if cell else ()
-    return outputs_html(outputs if isinstance(outputs, list | tuple) else ()) or "<p>nothing</p>"
+    shown = outputs_html(outputs if isinstance(outputs, list | tuple) else ())
+    return f'<div class="outputs">{shown}</div>' if shown else "<p>nothing</p>"
 
 
 def _stability(cell: VerifiedCell) -> str:
