@@ -8,7 +8,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from kernel_exec.recording import code_cell, language_info, markdown_cell, raw_cell
+from kernel_exec.recording import code_cell, language_info, unrun_cell
 from kernel_exec.recording.document import chunk_bytes
 
 
@@ -88,9 +88,11 @@ def test_all_kinds_of_outputs_are_valid() -> None:
     ]
 
 
-@pytest.mark.parametrize("make", [markdown_cell, raw_cell])
-def test_text_cells_keep_their_attachments(make: Any) -> None:
-    cell = make("m", "# Title\n![](a.png)", {"trusted": True, "tags": []}, {"a.png": {"image/png": ["aa\n", "bb"]}})
+@pytest.mark.parametrize("kind", ["markdown", "raw"])
+def test_text_cells_keep_their_attachments(kind: Any) -> None:
+    cell = unrun_cell(
+        kind, "# Title\n![](a.png)", {"trusted": True, "tags": []}, {"a.png": {"image/png": ["aa\n", "bb"]}}
+    )
     assert cell["source"] == ["# Title\n", "![](a.png)"]
     assert cell["metadata"] == {"tags": []}
     assert cell["attachments"] == {"a.png": {"image/png": "aa\nbb"}}
