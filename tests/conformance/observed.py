@@ -2,6 +2,7 @@
 
 Run as `python -P observed.py PYTEST_ARGUMENT...`. The file that KERNEL_EXEC_OBSERVED names gets one JSON list a line:
 ["test", id, outcome] or ["launch", class of the provisioner]. Processes that the tests fork write to it as well.
+Where KERNEL_EXEC_ENGINE is set, papermill's default engine is ours.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from kernel_exec.kernels.docker import DockerProvisioner
 from kernel_exec.kernels.host import HostProvisioner
 
 FILE = "KERNEL_EXEC_OBSERVED"
+ENGINE = "KERNEL_EXEC_ENGINE"
 PROVISIONERS = (HostProvisioner, DockerProvisioner, LocalProvisioner)
 
 
@@ -32,6 +34,15 @@ def launch_noted(provisioner: type, note: Callable[[str], object]) -> Callable[.
         return connection
 
     return launch_kernel
+
+
+def use_our_engine() -> None:
+    """Have papermill run everything in our engine that names none."""
+    from papermill.engines import papermill_engines
+
+    from kernel_exec.integrations.papermill import KernelExecEngine
+
+    papermill_engines.register(None, KernelExecEngine)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -49,4 +60,6 @@ if __name__ in ("__main__", "__mp_main__"):  # the second where a pool of the te
     for provisioner in PROVISIONERS:
         provisioner.launch_kernel = launch_noted(provisioner, lambda name: _write("launch", name))
 if __name__ == "__main__":
+    if ENGINE in os.environ:
+        use_our_engine()
     sys.exit(pytest.main(sys.argv[1:], plugins=[sys.modules[__name__]]))
