@@ -36,13 +36,17 @@ def launch_noted(provisioner: type, note: Callable[[str], object]) -> Callable[.
     return launch_kernel
 
 
-def use_our_engine() -> None:
-    """Have papermill run everything in our engine that names none."""
-    from papermill.engines import papermill_engines
+def pytest_collection_finish() -> None:
+    """Have papermill run everything in our engine that names none (a hook of pytest).
 
-    from kernel_exec.integrations.papermill import KernelExecEngine
+    Before the tests are found papermill would not be the one that they belong to.
+    """
+    if ENGINE in os.environ:
+        from papermill.engines import papermill_engines
 
-    papermill_engines.register(None, KernelExecEngine)
+        from kernel_exec.integrations.papermill import KernelExecEngine
+
+        papermill_engines.register(None, KernelExecEngine)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -60,6 +64,4 @@ if __name__ in ("__main__", "__mp_main__"):  # the second where a pool of the te
     for provisioner in PROVISIONERS:
         provisioner.launch_kernel = launch_noted(provisioner, lambda name: _write("launch", name))
 if __name__ == "__main__":
-    if ENGINE in os.environ:
-        use_our_engine()
     sys.exit(pytest.main(sys.argv[1:], plugins=[sys.modules[__name__]]))
