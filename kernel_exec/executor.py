@@ -167,8 +167,8 @@ class AsyncExecutor:
             notebook: the recording, or any notebook.
             kernel: where to run; None for a kernel as the notebook names it: a container of its image, or its
                 kernelspec.
-            workdir: the working directory; None for where it was recorded if that is still there, or else the
-                notebook's directory.
+            workdir: the working directory; None for where it was recorded if that is below the notebook's directory
+                and still there, or else that directory.
             timeout: as for the executor, for the cells to come.
             lifetime: as for the executor.
             limits: as for the executor.
@@ -445,7 +445,8 @@ class AsyncExecutor:
         await self._open()
         sent = await self._transfer(lambda transfer: transfer.send(content, place))
         if unseen := await self._bring_in(await self._live()):
-            raise TransferError(*unseen)
+            await self._transfer(lambda transfer: transfer.take_back(sent))  # or no later kernel could see the rest
+            raise TransferError(f"{'/'.join(place)!r} was taken out of the work directory again: {unseen[0]}")
         await self._worker.run(self._home.artifacts.accept, sent.files)
         inside = "/".join(place)
         if trouble := await self._scribe.write_below(upload_cell(inside, sent)):

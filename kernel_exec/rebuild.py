@@ -68,7 +68,8 @@ def origin_of(notebook: PathLike, kernel: KernelSettings | None, workdir: PathLi
     Args:
         notebook: the notebook.
         kernel: where to run it; None for a kernel as it names it.
-        workdir: where the code runs; None for where it was recorded if that is still there, or else its directory.
+        workdir: where the code runs; None for where it was recorded if that is below the notebook's directory, or
+            else that directory.
 
     Raises:
         NotebookError: it is no notebook, or in another language than the kernel.
@@ -199,10 +200,13 @@ def _kernel_of(program: Program) -> KernelSettings:
 
 
 def _workdir_of(path: Path, program: Program) -> Path:
-    """Return where a notebook was recorded, when that is still there; else its directory."""
+    """Return where a notebook was recorded, when that is below its directory and still there; else its directory.
+
+    Somebody else may have written the notebook: it names no directory that a container is to be given.
+    """
     told = program.facts.get("workdir")
     if isinstance(told, str) and told and "\0" not in told:
         recorded = path.parent / told
-        if recorded.is_dir():
+        if recorded.is_dir() and recorded.resolve().is_relative_to(path.parent.resolve()):
             return recorded
     return path.parent

@@ -89,6 +89,14 @@ class Transfer:
                 self._send_file(source, place, sent)
         return sent
 
+    def take_back(self, sent: Sent) -> None:
+        """Remove what was brought in, as far as it is still there."""
+        for place in sent.files:
+            with contextlib.suppress(OSError):
+                folder = Folder(self._workdir.joinpath(*place[:-1]), untrusted=self._workdir)
+                with folder.opened() as at:
+                    os.unlink(place[-1], dir_fd=at)
+
     def fetch(self, place: Place, target: Path, limit: int) -> Path:
         """Bring a file or a directory out; return where it is.
 
@@ -242,11 +250,16 @@ def checked_target(target: PathLike) -> Path:
     """Return where something is to be brought to.
 
     Raises:
+        InvalidArgument: it must be a directory, and is none.
         WrongType: it is no path.
     """
     if not isinstance(target, str | os.PathLike):
         raise WrongType(f"target must be a path of the host, not {type(target).__name__}")
-    return Path(os.fsdecode(target)).expanduser().absolute()
+    text = os.fsdecode(target)
+    path = Path(text).expanduser().absolute()
+    if text.endswith("/") and not path.is_dir():
+        raise InvalidArgument(f"target {text!r} is to be a directory, and there is none: make it first")
+    return path
 
 
 def checked_source(source: object) -> Path | bytes:

@@ -105,6 +105,7 @@ class VerifyArguments:
         workdir: where the code runs, instead of in a copy of the notebook's directory.
         html: a page to write, of several notebooks a directory for them; None for none.
         junit: a JUnit XML file to write; None for none.
+        diff: print the structured difference as well.
         jobs: how many notebooks at a time; None for one a processor.
         json: print one JSON document, and nothing else.
     """
@@ -116,6 +117,7 @@ class VerifyArguments:
     workdir: Path | None
     html: Path | None
     junit: Path | None
+    diff: bool
     jobs: int | None
     json: bool
 
@@ -208,6 +210,7 @@ def add_verify(commands: Any) -> None:
         "--html", metavar="PATH", type=Path, help="write a page with old and new; of several notebooks their directory"
     )
     command.add_argument("--junit", metavar="PATH", type=Path, help="write JUnit XML, for CI")
+    command.add_argument("--diff", action="store_true", help="print the whole difference of the notebooks, by nbdime")
     add_jobs(command)
     command.add_argument("--json", action="store_true", help="print one JSON document, and nothing else")
     command.set_defaults(
@@ -219,6 +222,7 @@ def add_verify(commands: Any) -> None:
             options.workdir,
             options.html,
             options.junit,
+            options.diff,
             options.jobs,
             options.json,
         )

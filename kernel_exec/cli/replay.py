@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,9 @@ def replay(arguments: ReplayArguments) -> int:
 
 async def _replays(arguments: ReplayArguments) -> Sequence[Replay | NotRun]:
     kernel = chosen(arguments.kernel)
+    places = Counter(_output(arguments, notebook) or notebook.resolve() for notebook in arguments.notebooks)
+    if twice := [str(place) for place, number in places.items() if number > 1]:
+        raise InvalidArgument(f"several recordings would become {', '.join(twice)}: replay these one by one")
     with Bars() as bars:
 
         async def run(notebook: Path) -> Replay:

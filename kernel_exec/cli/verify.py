@@ -14,7 +14,7 @@ from kernel_exec.cli.kernels import chosen
 from kernel_exec.cli.notebook_arguments import VerifyArguments
 from kernel_exec.cli.streams import Out
 from kernel_exec.cli.tame import tamed
-from kernel_exec.errors import InvalidArgument, NotebookError
+from kernel_exec.errors import InvalidArgument, KernelExecError, NotebookError
 from kernel_exec.replays.junit import junit_of
 from kernel_exec.replays.many import NotRun, side_by_side
 from kernel_exec.replays.verify import Verification, averify
@@ -30,14 +30,23 @@ def verify(arguments: VerifyArguments) -> int:
     except OSError as error:
         return _refuse(f"the report cannot be written: {error}", status.CANNOT)
     out = Out(sys.stdout)
+    try:
+        _tell(arguments, done, out)
+    except KernelExecError as error:
+        return _refuse(str(error), status.CANNOT)
+    return next((_exit(one) for one in done if not one.ok), status.OK)
+
+
+def _tell(arguments: VerifyArguments, done: Sequence[Verification | NotRun], out: Out) -> None:
     if arguments.json:
         out.write(json.dumps([one.as_dict() for one in done]) + "\n")
     else:
         for one in done:
             out.write(tamed(str(one)) + "\n")
+            if arguments.diff and isinstance(one, Verification):
+                out.write(tamed(one.to_nbdiff()))
         if len(done) > 1:
             out.write(f"{sum(one.ok for one in done)} of {len(done)} notebooks gave what they had recorded\n")
-    return next((_exit(one) for one in done if not one.ok), status.OK)
 
 
 async def _verifications(arguments: VerifyArguments) -> Sequence[Verification | NotRun]:

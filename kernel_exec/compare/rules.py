@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from kernel_exec.errors import InvalidArgument, WrongType
 
+_PLACE = "/tmp/kernel-exec-workdir"  # noqa: S108 - a temporary one as well, as it is in many recordings
 Ignorable = Literal["stdout", "stderr", "results", "displays", "images", "errors", "artifacts"]
 
 
@@ -99,5 +100,5 @@ class Rules:
     def with_directories(self, directories: Iterable[str]) -> Rules:
         """Return rules for which each of these directories (work directories, then and now) is the same one."""
         longest_first = sorted(set(directories), key=len, reverse=True)
-        more = tuple(Sanitizer(re.escape(path.rstrip("/")) + r"(?![\w-]|\.\w)", "<workdir>") for path in longest_first)
+        more = tuple(Sanitizer(re.escape(path.rstrip("/")) + r"(?![\w-]|\.\w)", _PLACE) for path in longest_first)
         return replace(self, sanitize=(*more, *self.sanitize))

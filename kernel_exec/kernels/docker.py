@@ -34,6 +34,7 @@ from kernel_exec.kernels.host import check_variable
 from kernel_exec.kernels.leftovers import labels, sweep
 from kernel_exec.kernels.link import marker
 from kernel_exec.kernels.meter import Meter, meter_inside
+from kernel_exec.kernels.plain import Plain
 from kernel_exec.kernels.points import make_point
 from kernel_exec.kernels.specs import with_launcher
 from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner, absolute
@@ -56,7 +57,7 @@ _USER = re.compile(r"(\d+)(?::(\d+))?")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DockerKernel:
+class DockerKernel(Plain):
     """A Python kernel in a container: no network, no capabilities, no files but its work directory.
 
     Attributes:

@@ -22,6 +22,7 @@ from kernel_exec.kernels.death import Death, Usage, megabytes
 from kernel_exec.kernels.environment import kernel_environment
 from kernel_exec.kernels.link import marker
 from kernel_exec.kernels.meter import Meter
+from kernel_exec.kernels.plain import Plain
 from kernel_exec.kernels.specs import with_launcher
 from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner
 from kernel_exec.settings import Limits
@@ -35,7 +36,7 @@ _BAD_ALLOC = "bad_alloc"
 
 
 @dataclass(frozen=True, kw_only=True)
-class HostKernel:
+class HostKernel(Plain):
     """A kernel on this machine.
 
     Attributes:

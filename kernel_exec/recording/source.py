@@ -24,6 +24,8 @@ NEWEST = 4
 """The format that is read as it is; older ones are converted."""
 PARAMETERS = "parameters"
 INJECTED = "injected-parameters"
+_PYTHONS = frozenset({"python", "python3", "ipython"})
+"""What notebooks of all ages call it."""
 _TYPES: Mapping[object, CellType] = {"code": "code", "markdown": "markdown", "raw": "raw", "heading": "markdown"}
 
 
@@ -119,7 +121,7 @@ class Program:
         """The language of its code."""
         info, spec = (_mapping(self.metadata.get(key)) for key in ("language_info", "kernelspec"))
         name = info.get("name") or spec.get("language")
-        return name if isinstance(name, str) else "python"
+        return name if isinstance(name, str) and name.lower() not in _PYTHONS else "python"
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -268,6 +270,11 @@ def _warnings(notebook: Mapping[str, Any], cells: Sequence[SourceCell]) -> list[
         validate({**notebook, "nbformat_minor": 5, "cells": numbered}, version=4, version_minor=5)
     except ValidationError as error:
         notes.append(f"nbformat finds it invalid: {str(error).partition(chr(10))[0][:300]}")
+    language = Program(cells, _mapping(notebook.get("metadata"))).language
+    for cell in cells:
+        other = _mapping(cell.metadata.get("vscode")).get("languageId")
+        if cell.cell_type == "code" and other not in (None, language):
+            notes.append(f"cell {cell.index} says that it is in {str(other)[:40]!r}, and is run as {language}")
     if not _mapping(_mapping(notebook.get("metadata")).get("kernelspec")):
         notes.append("it names no kernel")
     return notes

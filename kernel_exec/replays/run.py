@@ -100,8 +100,8 @@ async def areplay(
         until: the last cell to run, likewise.
         timeout: seconds that each cell may run; None for no bound.
         allow_errors: go on behind a cell that fails, rather than leave out all that follow.
-        workdir: where the code runs; None for where it was recorded if that is still there, or else the notebook's
-            directory. Files are written there as they were then.
+        workdir: where the code runs; None for where it was recorded if that is below the notebook's directory and
+            still there, or else that directory. Files are written there as they were then.
         limits: as for `Executor`.
         on_progress: called with a `Progress` when a cell begins, and when one is done with.
 
@@ -197,6 +197,21 @@ def replay(
         )
     finally:
         portal.stop()
+
+
+async def aplay(
+    executor: AsyncExecutor,
+    program: Program,
+    *,
+    timeout: float | None = CELL_TIMEOUT,
+    on_progress: OnProgress | None = None,
+) -> tuple[list[ReplayedCell], list[str]]:
+    """Run the cells of a notebook in an executor that somebody has; return what became of them, and what to tell.
+
+    Arguments and errors as for `areplay`; behind a cell that fails unexpectedly it does not go on.
+    """
+    stage = _Recorded(executor, timeout)
+    return await play(steps(program), stage, on_progress=on_progress), stage.notes
 
 
 class _Recorded:

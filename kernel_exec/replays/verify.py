@@ -104,6 +104,16 @@ class Verification:
 
         return _write(path, junit_of([self]))
 
+    def to_nbdiff(self) -> str:
+        """Return the structured difference of the notebook then and now, as nbdime prints it (extra `diff`).
+
+        Raises:
+            KernelExecError: nbdime is not installed.
+        """
+        from kernel_exec.replays.nbdiff import nbdiff_of
+
+        return nbdiff_of(self)
+
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it; pictures are in base64."""
         return {
@@ -130,9 +140,9 @@ class Verification:
         compared = sum(cell.status != "skipped" for cell in self.cells)
         differ = sum(cell.status == "differs" for cell in self.cells)
         lines = [f"{self.origin}: {differ or 'none'} of {compared} cells {'differs' if differ == 1 else 'differ'}"]
+        lines += [f"  environment: {change}" for change in self.environment if differ]
         lines += [f"  {difference}" for difference in self.differences]
         lines += [f"  cell {cell.index} gives something else each time" for cell in self.unstable]
-        lines += [f"  environment: {change}" for change in self.environment if differ]
         return "\n".join((*lines, *(f"  note: {note}" for note in self.notes)))
 
 

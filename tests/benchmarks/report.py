@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.benchmarks.row import Row
 
-COMPARED = ("kernel-exec", "nbclient", "autogen-ext", "jupyter-client", "nbformat", "ipykernel", "pyzmq")
+COMPARED = ("kernel-exec", "nbclient", "papermill", "autogen-ext", "jupyter-client", "nbformat", "ipykernel", "pyzmq")
 _OURS, _OTHERS = "#e4703a", "#b8c4cc"
 
 

@@ -16,7 +16,7 @@ import psutil
 
 from kernel_exec import AsyncExecutor, Limits
 from kernel_exec.recording import Recorder, code_cell
-from tests.benchmarks import boxes, peers
+from tests.benchmarks import beside, boxes, notebooks, peers
 from tests.benchmarks.peers import OURS, RECORDED, Contender, Run
 from tests.benchmarks.row import ROUNDS, Row
 
@@ -192,7 +192,7 @@ async def limits() -> list[Row]:
 
 ALL = (
     *(idle, first_result, warm_call, many_kernels, recording, state, much_output, many_files, limits),
-    *(boxes.containers, boxes.elsewhere),
+    *(boxes.containers, boxes.elsewhere, notebooks.replays, beside.magics),
 )
 
 _FRAME = """

@@ -21,6 +21,7 @@ from kernel_exec import (
     InvalidArgument,
     KernelStartError,
     Limits,
+    TransferError,
     WrongType,
 )
 from kernel_exec.kernels import docker
@@ -320,3 +321,14 @@ def test_a_context_of_docker_that_is_not_there(monkeypatch: pytest.MonkeyPatch, 
 def test_what_cannot_work(settings: dict[str, Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         DockerKernel(**settings)
+
+
+def test_an_upload_that_the_disk_has_no_room_for_is_taken_back(engine: Any, tmp_path: Path) -> None:
+    with Executor(kernel=DockerKernel(disk="20m"), workdir=tmp_path, timeout=30) as executor:
+        with pytest.raises(TransferError, match="taken out of the work directory again"):
+            executor.upload(bytes(30 << 20), "x")
+        assert not (tmp_path / "x").exists()
+        result = executor.execute("import os; os.path.exists('x')")
+        assert (result.text, result.notes) == ("False", ())
+        assert executor.execute("import os; os._exit(1)").status == "died"
+        assert executor.execute("1").text == "1"

@@ -221,3 +221,10 @@ def test_a_file_of_the_host_is_replaced_in_one_step(ex: Executor, tmp_path: Path
         ex.download("large", target)
         assert before.read() == "before"
     assert target.read_bytes() == bytes(1000)
+
+
+def test_a_directory_that_is_not_there_is_no_target(ex: Executor, tmp_path: Path) -> None:
+    ex.upload(b"x", "a")
+    with pytest.raises(InvalidArgument, match="make it first"):
+        ex.download("a", f"{tmp_path}/new/")
+    assert not (tmp_path / "new").exists()

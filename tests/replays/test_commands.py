@@ -59,6 +59,8 @@ def test_several(tmp_path: Path) -> None:
         (["n.ipynb", "-j", "0"], status.USAGE),
         (["n.ipynb", "--kernel", "python3", "--docker"], status.USAGE),
         (["n.ipynb", "-o", "n.ipynb"], status.USAGE),
+        (["n.ipynb", "./n.ipynb"], status.USAGE),
+        (["n.ipynb", "other/n.ipynb", "-o", "out"], status.USAGE),
     ],
 )
 def test_what_cannot_be(tmp_path: Path, arguments: list[str], code: int) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -190,10 +191,37 @@ def test_files_lie_where_the_notebook_lies(tmp_path: Path) -> None:
     assert [artifact.path.name for artifact in done.results[1].artifacts] == ["out.txt"]
     other = tmp_path / "other"
     assert not replay(path, workdir=other).ok
-    with Executor(workdir=other, notebook=tmp_path / "records" / "s.ipynb") as ex:
+    with Executor(workdir=other, notebook=tmp_path / "s.ipynb") as ex:
         ex.execute("open('made', 'w').write('x')")
         ex.execute("import os; sorted(os.listdir())")
-    assert replay(tmp_path / "records" / "s.ipynb").results[1].text == "['made']"
+    assert replay(tmp_path / "s.ipynb").results[1].text == "['made']"
+
+
+def test_a_notebook_names_no_directory_elsewhere(tmp_path: Path) -> None:
+    """It would be mounted into the container that its code is to be boxed in."""
+    (tmp_path / "secret").mkdir()
+    books = tmp_path / "books"
+    books.mkdir()
+    (books / "link").symlink_to(tmp_path / "secret")
+    for told in ("../secret", str(tmp_path / "secret"), "link", "..", "a\0b"):
+        path = write(books / "n.ipynb", "import os; os.getcwd()", kernel_exec={"workdir": told})
+        assert replay(path, output=tmp_path / "out.ipynb").results[0].text == repr(str(books))
+
+
+def test_ctrl_c_ends_it_in_order(tmp_path: Path) -> None:
+    path = write(tmp_path / "n.ipynb", "print('a')", "import time; print('b', flush=True); time.sleep(60)", "3")
+    timer: list[threading.Timer] = []
+
+    def press(step: Progress) -> None:
+        if step.index == 1 and not timer:
+            timer.append(threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)))
+            timer[0].start()
+
+    with pytest.raises(KeyboardInterrupt):
+        replay(path, on_progress=press)
+    cells = read(tmp_path / "n.replay.ipynb").cells
+    assert [cell.metadata.kernel_exec.status for cell in cells] == ["ok", "interrupted"]
+    assert cells[1].outputs[0].text == "b\n"
 
 
 def test_text_cells_are_carried(tmp_path: Path) -> None:
@@ -252,6 +280,10 @@ def test_no_notebook_at_all(tmp_path: Path) -> None:
 ODD = {
     "invalid outputs": (lambda book: book["cells"][0].update(outputs=[{"output_type": "video"}]), "invalid"),
     "outputs that are no list": (lambda book: book["cells"][0].update(outputs=3), "invalid"),
+    "a cell of another language": (
+        lambda book: book["cells"][0]["metadata"].update(vscode={"languageId": "sql"}),
+        "in 'sql', and is run as python",
+    ),
     "the same id twice": (lambda book: book["cells"].append(dict(book["cells"][0])), "same id"),
     "no kernelspec": (lambda book: book["metadata"].pop("kernelspec"), "names no kernel"),
     "metadata that is not allowed": (lambda book: book["cells"][0].update(metadata={"tags": 3}), "invalid"),
@@ -330,7 +362,10 @@ def test_from_the_host_to_a_container_and_back(engine: Any, tmp_path: Path) -> N
     assert read(home.notebook_path).metadata.kernel_exec.environment.kernel == "host"
 
 
-@pytest.mark.parametrize("seconds", [0.2, 0.8, 1.2])
+LATER = [pytest.param(number / 10, marks=pytest.mark.long) for number in range(3, 33, 2)]
+
+
+@pytest.mark.parametrize("seconds", [0.2, 0.8, 1.2, *LATER])
 def test_killed_in_the_middle(tmp_path: Path, seconds: float) -> None:
     path = write(tmp_path / "n.ipynb", *(f"import time; time.sleep(0.1); print({n})" for n in range(30)))
     before = path.read_bytes()

@@ -155,7 +155,10 @@ def test_what_cannot_be_resumed(tmp_path: Path, session: Path) -> None:
     assert session.read_bytes() == before
 
 
-@pytest.mark.parametrize("seconds", [0.3, 1.0, 2.0])
+LATER = [pytest.param(number / 10, marks=pytest.mark.long) for number in range(4, 34, 2)]
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.0, 2.0, *LATER])
 def test_killed_in_the_middle(tmp_path: Path, seconds: float) -> None:
     path = write(tmp_path / "n.ipynb", *(f"import time; time.sleep(0.1); x = {n}" for n in range(8)))
     before = read(path).cells

@@ -173,6 +173,7 @@ def test_reports(session: Path, tmp_path: Path) -> None:
     assert (suite.get("tests"), suite.get("failures")) == ("10", "2")
     assert len(suite.findall("testcase/failure")) == 2
     assert "\x1b" not in str(done)
+    assert "/cells/0/outputs" in done.to_nbdiff()
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +250,8 @@ def test_the_command(session: Path, tmp_path: Path) -> None:
     assert [one["ok"] for one in json.loads(done.stdout)] == [False, False, True]
     assert sorted(os.listdir(tmp_path / "pages")) == ["bad.html", "session.html"]
     assert len(ET.parse(tmp_path / "out" / "j.xml").getroot()) == 2
-    done = kx(tmp_path, "verify", "bad.ipynb", "broken.ipynb")
+    done = kx(tmp_path, "verify", "bad.ipynb", "broken.ipynb", "--diff")
+    assert "replaced" in done.stdout or "inserted" in done.stdout or "modified" in done.stdout
     assert "0 of 2 notebooks gave what they had recorded" in done.stdout
     assert kx(tmp_path, "verify", "broken.ipynb").returncode == status.USAGE
     assert kx(tmp_path, "verify", "bad.ipynb", "--runs", "0").returncode == status.USAGE
@@ -260,21 +262,37 @@ def test_the_plugin_of_pytest(session: Path, tmp_path: Path) -> None:
     books.mkdir()
     write(books / "bad.ipynb", code("print(1)", outputs=[_text("2\n")]), code("x = 1", "skip-execution"))
     (books / "broken.ipynb").write_text("{")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(tmp_path)]
+    done = _pytest(tmp_path, "--kernel-exec", str(session), "books", "--continue-on-collection-errors")
+    assert "10 passed, 1 skipped, 1 error" in done.replace("1 failed, ", ""), done
+    assert "broken.ipynb': it is no notebook" in done
+    assert "2 -> 1" in done
+    assert "Traceback" not in done
 
-    def run(*more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([*command, *more], capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
 
-    done = run("--kernel-exec", str(session))
-    assert "10 passed" in done.stdout, done.stdout
-    done = run("--kernel-exec", "books", "--kernel-exec-html", "pages")
-    assert "broken.ipynb': it is no notebook" in done.stdout
-    done = run("--kernel-exec", "books/bad.ipynb", "--kernel-exec-html", "pages")
-    assert "1 failed, 1 skipped" in done.stdout
-    assert "2 -> 1" in done.stdout
-    assert "Traceback" not in done.stdout
-    assert (tmp_path / "pages" / "bad.html").exists()
-    assert "no tests ran" in run("books").stdout
+@pytest.mark.long
+def test_the_plugin_does_nothing_unless_it_is_asked(session: Path, tmp_path: Path) -> None:
+    assert "no tests ran" in _pytest(tmp_path, str(session.parent))
+    _pytest(tmp_path, "--kernel-exec", str(session), "--kernel-exec-html", "pages", "--kernel-exec-runs", "2")
+    assert (tmp_path / "pages" / "session.html").exists()
+
+
+def _pytest(folder: Path, *more: str) -> str:
+    """Return what pytest prints, without the plugins of others, which take their time."""
+    plugins = [option for name in ("nbval", "xdist", "asyncio", "hypothesispytest") for option in ("-p", f"no:{name}")]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        *plugins,
+        "--rootdir",
+        str(folder),
+        *more,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120, check=False)
+    return done.stdout + done.stderr
 
 
 @pytest.mark.long
