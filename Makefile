@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Two at a time: most tests wait most of the time. Those of containers are in one of the two, see tests/conftest.py.
 SIDE_BY_SIDE := -n 2 --dist loadscope
 .DEFAULT_GOAL := help
-.PHONY: help demo engine test check conformance bench format clean
+.PHONY: help demo engine browser test check conformance bench format clean
 
 help: ## what can be asked for
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -17,9 +17,13 @@ engine: ## a container engine that answers, and the image of its kernels (ENGINE
 	@scripts/environment dev
 	@scripts/engine
 
+browser: ## a browser for the tests that look at pages (BROWSER=no: none)
+	@scripts/browser
+
 test: ## all tests but the long ones
 	@scripts/environment dev
 	@scripts/engine
+	@scripts/browser
 	@scripts/scratch $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "not long and not conformance"
 
 check: ## lint, format, strict types, import contracts
@@ -33,6 +37,7 @@ check: ## lint, format, strict types, import contracts
 conformance: ## the suites of others on our kernels, and the long attacks
 	@scripts/environment dev conformance
 	@scripts/engine podman
+	@scripts/browser
 	@scripts/scratch $(BIN)/python -m pytest $(SIDE_BY_SIDE) -m "long or conformance"
 
 bench: ## the benchmark table, side by side with others

@@ -11,12 +11,16 @@ import os
 import select
 import signal
 import socket
+import struct
 import weakref
 from collections.abc import Callable, Iterator
 
 _RENAME_NOREPLACE = 1
 _RENAME_EXCHANGE = 2
 _IN_CLOSE_WRITE = 0x08
+_IN_NAMES = _IN_CLOSE_WRITE | 0x40 | 0x80 | 0x100 | 0x200 | 0x400 | 0x800
+"""Written; moved from, moved to, created, deleted; and the directory itself deleted or moved. inotify(7)"""
+_EVENT = struct.Struct("iIII")
 
 UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM})
 """What a file system answers that does not know a call."""
@@ -108,6 +112,31 @@ def is_written(fd: int) -> bool:
     return False
 
 
+def watch_folder(folder: os.PathLike[str]) -> int:
+    """Return a descriptor that can be read when something happens to a name in a directory: its events.
+
+    Raises:
+        OSError: the system does not tell, or the directory is not there.
+    """
+    watch = int(_libc().inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK))
+    if watch < 0:
+        raise OSError(ctypes.get_errno(), "inotify cannot be used")
+    if _libc().inotify_add_watch(watch, os.fsencode(folder), _IN_NAMES) < 0:
+        os.close(watch)
+        raise OSError(ctypes.get_errno(), "the directory cannot be watched", os.fspath(folder))
+    return watch
+
+
+def names_of(events: bytes) -> Iterator[bytes]:
+    """Yield the names that events of a directory are about; b"" for the directory, and for events that were lost."""
+    at = 0
+    while at + _EVENT.size <= len(events):
+        *_, length = _EVENT.unpack_from(events, at)
+        at += _EVENT.size
+        yield events[at : at + length].rstrip(b"\0")
+        at += length
+
+
 class NameLock:
     """A lock on a name that ends with its process, however that ends: an abstract socket, no file.
 
@@ -130,6 +159,16 @@ class NameLock:
     def release(self) -> None:
         """Let go of the lock; idempotent."""
         self._socket.close()
+
+
+def is_locked(name: str) -> bool:
+    """Whether somebody in this network namespace holds the `NameLock` of that name."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as asking:
+        try:
+            asking.connect(f"\0{name}")
+        except OSError:
+            return False
+        return True
 
 
 _locks: weakref.WeakSet[NameLock] = weakref.WeakSet()

@@ -34,6 +34,17 @@ def _plain_environment(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 LEFT_OUT = "ENGINE=no: no container engine is used"
+NO_BROWSER = "BROWSER=no: no browser is used"
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real browser. Where there is none every test that uses it fails, unless BROWSER=no says that none is wanted."""
+    from tests.browser import Browser  # takes a while
+
+    running = Browser(tmp_path_factory.mktemp("browser"))
+    yield running
+    running.close()
 
 
 @pytest.fixture(scope="session")
@@ -77,23 +88,30 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 
 @pytest.hookimpl(tryfirst=True)  # so that `-m` knows the marker
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Mark the tests that need an engine, and leave them out where none is wanted."""
+    """Mark the tests that need an engine or a browser, and leave them out where none is wanted."""
     for item in items:
         container = hasattr(item, "callspec") and item.callspec.params.get("kernel") == "container"
         if container or "engine" in getattr(item, "fixturenames", ()):
             item.add_marker("engine")
             if os.environ.get("ENGINE") == "no":
                 item.add_marker(pytest.mark.skip(reason=LEFT_OUT))
+        if "browser" in getattr(item, "fixturenames", ()):
+            item.add_marker("browser")
+            if os.environ.get("BROWSER") == "no":
+                item.add_marker(pytest.mark.skip(reason=NO_BROWSER))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly what ENGINE=no has left out."""
+    """Say loudly what ENGINE=no and BROWSER=no have left out."""
     reports = terminalreporter.stats.get("skipped", ())
-    files = Counter(report.nodeid.partition("::")[0] for report in reports if LEFT_OUT in str(report.longrepr))
-    if files:
-        terminalreporter.section(
-            f"{files.total()} TESTS OF CONTAINERS DID NOT RUN (ENGINE=no)", sep="!", red=True, bold=True
-        )
+    for reason, what in (
+        (LEFT_OUT, "OF CONTAINERS DID NOT RUN (ENGINE=no)"),
+        (NO_BROWSER, "OF PAGES DID NOT RUN (BROWSER=no)"),
+    ):
+        files = Counter(report.nodeid.partition("::")[0] for report in reports if reason in str(report.longrepr))
+        if files:
+            title = f"{files.total()} TESTS OF {what} DID NOT RUN ({reason.partition(':')[0]})"
+            terminalreporter.section(title, sep="!", red=True, bold=True)
         for name, count in sorted(files.items()):
             terminalreporter.line(f"{name}: {count}")
 

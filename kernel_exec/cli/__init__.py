@@ -18,6 +18,7 @@ from kernel_exec.cli.kernelspec_arguments import InstallArguments, ListArguments
 from kernel_exec.cli.notebook_arguments import ReplayArguments, ResumeArguments, VerifyArguments
 from kernel_exec.cli.streams import OutputLost, lose_streams, mend_streams
 from kernel_exec.cli.values import INTERRUPTED
+from kernel_exec.cli.view_arguments import ViewArguments
 
 _COMMANDS: Mapping[type, tuple[str, str]] = {
     ConsoleArguments: ("console", "console"),
@@ -30,6 +31,7 @@ _COMMANDS: Mapping[type, tuple[str, str]] = {
     ResumeArguments: ("console", "resume"),
     RunArguments: ("run", "run"),
     VerifyArguments: ("verify", "verify"),
+    ViewArguments: ("view", "view"),
 }
 """Module and function for what was asked for; the rest is about images."""
 

@@ -23,6 +23,7 @@ from kernel_exec.cli.values import (
     parameter,
     seconds,
 )
+from kernel_exec.cli.view_arguments import ViewArguments, add_view
 
 _EXIT_STATUS = f"""\
 exit status:
@@ -200,6 +201,7 @@ Arguments = (
     RunArguments
     | ConsoleArguments
     | NotebookArguments
+    | ViewArguments
     | KernelspecArguments
     | DoctorArguments
     | GcArguments
@@ -261,6 +263,7 @@ def _parser() -> argparse.ArgumentParser:
     add_replay(commands)
     add_verify(commands)
     add_resume(commands)
+    add_view(commands)
     add_kernelspec(commands)
     doctor = commands.add_parser(
         "doctor", help="say what works on this machine", description=_DOCTOR, allow_abbrev=False

@@ -2,57 +2,82 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Sequence
 
-from kernel_exec.pages.outputs import clean, escaped, joined, outputs_html
+from kernel_exec.pages.code import code_html
+from kernel_exec.pages.facts import Artifact, Facts, bytes_text, seconds_text
+from kernel_exec.pages.markdown import markdown_html
+from kernel_exec.pages.outputs import LONG, escaped, outputs_html
+from kernel_exec.recording.source import SourceCell
+
+_MANY = 20
+"""Artifacts of a cell that are named."""
+_LONG_TEXT = 200_000
+"""Characters of Markdown beyond which it is shown as the text that it is: some of it takes quadratic time."""
 
 
-def cell_html(cell: Mapping[str, Any]) -> str:
-    """Return a cell as HTML: its source, and its outputs.
+def cell_html(cell: SourceCell, facts: Facts, *, anchor: str, language: str = "python", nonce: str = "") -> str:
+    """Return a cell as HTML: its source, its outputs, and how it went.
 
     Args:
-        cell: as a notebook has it; nothing of it is believed.
+        cell: nothing of it is believed.
+        facts: what is known of it.
+        anchor: id of the element.
+        language: of its code.
+        nonce: as for `outputs_html`.
     """
-    source = joined(cell.get("source", ""))
-    if cell.get("cell_type") == "markdown":
-        return f'<section class="markdown">{markdown_html(source)}</section>'
-    if cell.get("cell_type") != "code":
-        return f'<section class="raw"><pre>{escaped(source)}</pre></section>'
-    outputs = cell.get("outputs")
-    count = cell.get("execution_count")
-    prompt = f"In [{count if isinstance(count, int) else ' '}]:"
-    shown = outputs_html(outputs if isinstance(outputs, list) else ())
+    kind = f"event {facts.event}" if facts.event else cell.cell_type
     return (
-        f'<section class="code"><div class="prompt">{prompt}</div>{code_html(source)}'
-        f'<div class="outputs">{shown}</div></section>'
+        f'<article id="{anchor}" class="cell {kind} {facts.status}"><div class="count">{_count(cell)}</div>'
+        f'<div class="body">{_body(cell, language, nonce)}{_footer(facts)}</div></article>'
     )
 
 
-def code_html(source: str) -> str:
-    """Return Python code as HTML, with its syntax marked."""
-    return f'<div class="source"><pre>{_highlighter()(source)}</pre></div>'
+def _count(cell: SourceCell) -> str:
+    return f"[{cell.execution_count}]" if cell.execution_count is not None else ""
 
 
-def markdown_html(text: str) -> str:
-    """Return Markdown as HTML that does nothing."""
-    return f'<div class="html">{clean(_markdown()(text))}</div>'
+def _body(cell: SourceCell, language: str, nonce: str) -> str:
+    if cell.cell_type == "code":
+        source = code_html(cell.source, language) if cell.source.strip() else ""
+        outputs = outputs_html(cell.outputs, nonce=nonce)
+        return f'{source}<div class="outputs">{outputs}</div>' if outputs else source
+    if cell.cell_type == "markdown" and len(cell.source) <= _LONG_TEXT:
+        return markdown_html(cell.source, cell.attachments)
+    return f'<pre class="raw">{escaped(cell.source[:LONG])}</pre>'
 
 
-@functools.cache
-def _highlighter() -> Callable[[str], str]:
-    from pygments import highlight  # takes a while
-    from pygments.formatters import HtmlFormatter
-    from pygments.lexers import Python3Lexer
-
-    lexer, formatter = Python3Lexer(), HtmlFormatter(nowrap=True)
-    return lambda source: str(highlight(source, lexer, formatter))
+def _footer(facts: Facts) -> str:
+    parts = [*_state(facts), *_measures(facts), *map(_file, facts.artifacts[:_MANY]), *_more(facts.artifacts)]
+    return f'<div class="facts">{"".join(parts)}</div>' if parts else ""
 
 
-@functools.cache
-def _markdown() -> Callable[[str], str]:
-    import mistune  # takes a while
+def _state(facts: Facts) -> list[str]:
+    if not facts.status:
+        return []
+    since = f' data-since="{facts.started.isoformat()}"' if facts.started and facts.status == "running" else ""
+    parts = [f'<span class="status {facts.status}"{since}>{facts.status}</span>']
+    if facts.reason:
+        parts.append(f"<span>{escaped(facts.reason)}</span>")
+    if facts.lost:
+        parts.append('<span class="lost">state lost</span>')
+    return parts
 
-    render = mistune.create_markdown(escape=False, plugins=["table", "strikethrough", "url"])
-    return lambda text: str(render(text))
+
+def _measures(facts: Facts) -> list[str]:
+    parts = []
+    if facts.duration is not None:
+        parts.append(f'<span title="duration">{seconds_text(facts.duration)}</span>')
+    if facts.peak_memory:
+        parts.append(f'<span title="peak memory">{bytes_text(facts.peak_memory)}</span>')
+    return parts
+
+
+def _file(artifact: Artifact) -> str:
+    size = f" {bytes_text(artifact.size)}" if artifact.size is not None and artifact.change != "deleted" else ""
+    return f'<span class="file" title="{escaped(artifact.change)}"><b>{escaped(artifact.path)}</b>{size}</span>'
+
+
+def _more(artifacts: Sequence[Artifact]) -> list[str]:
+    more = len(artifacts) - _MANY
+    return [f"<span>and {more:,} more files</span>"] if more > 0 else []

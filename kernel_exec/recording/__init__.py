@@ -11,7 +11,7 @@ from kernel_exec.recording.cells import (
     markdown_cell,
     unrun_cell,
 )
-from kernel_exec.recording.recorder import Recorder
+from kernel_exec.recording.recorder import Recorder, is_recorded
 
 __all__ = [
     "CellType",
@@ -21,6 +21,7 @@ __all__ = [
     "checked_notebook_metadata",
     "code_cell",
     "environment_of",
+    "is_recorded",
     "language_info",
     "markdown_cell",
     "unrun_cell",

@@ -12,7 +12,7 @@ from typing import Any
 
 from kernel_exec.errors import RecordingError
 from kernel_exec.folder import Folder, followed
-from kernel_exec.linux import NameLock
+from kernel_exec.linux import NameLock, is_locked
 from kernel_exec.recording.cells import Cell
 from kernel_exec.recording.document import Document, Kept
 from kernel_exec.recording.foreign import parsed, read_notebook
@@ -244,13 +244,27 @@ class Recorder:
             self._lock = None
 
 
+def is_recorded(path: Path) -> bool:
+    """Whether somebody on this machine, of this user or the file's, records into a notebook now."""
+    try:
+        target = followed(Path(os.path.abspath(path)), None)
+        directory, users = os.stat(target.parent), {os.getuid(), os.stat(target).st_uid}
+    except OSError:
+        return False
+    return any(is_locked(_lock_name(directory, target.name, user)) for user in users)
+
+
+def _lock_name(directory: os.stat_result, name: str, user: int) -> str:
+    hashed = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
+    return f"kernel_exec-{user}-{directory.st_dev}-{directory.st_ino}-{hashed}"
+
+
 def _locked(folder: Folder, name: str) -> NameLock:
     """Lock the name of a notebook, by whichever way its directory is reached."""
     with folder.opened(make=True) as at:
         directory = os.fstat(at)
-    hashed = hashlib.sha256(os.fsencode(name)).hexdigest()[:32]
     try:
-        return NameLock(f"kernel_exec-{os.getuid()}-{directory.st_dev}-{directory.st_ino}-{hashed}")
+        return NameLock(_lock_name(directory, name, os.getuid()))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise

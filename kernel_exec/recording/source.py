@@ -168,7 +168,7 @@ def read_notebook(text: str) -> Program:
         raise NotebookError("it is JSON, but no notebook: it has no list of cells")
     if depth_beyond(notebook, MAX_DEPTH):
         raise NotebookError("it is no notebook: it is nested too deeply")
-    read = tuple(_cell(index, cell) for index, cell in enumerate(cells))
+    read = tuple(read_cell(index, cell) for index, cell in enumerate(cells))
     return Program(read, notebook.get("metadata", {}), (*notes, *_warnings(notebook, read)))
 
 
@@ -239,7 +239,16 @@ def _in_format_4(found: Any) -> tuple[dict[str, Any], list[str]]:
         raise NotebookError(f"it says that it is of format {version}, and cannot be converted: {error!r}") from error
 
 
-def _cell(index: int, cell: Any) -> SourceCell:
+def read_cell(index: int, cell: Any) -> SourceCell:
+    """Return a cell of a notebook of format 4.
+
+    Args:
+        index: where it stands in the notebook, from 0.
+        cell: what JSON made of it.
+
+    Raises:
+        NotebookError: it is no cell.
+    """
     kind = _TYPES.get(cell.get("cell_type")) if isinstance(cell, dict) else None
     source = cell.get("source", "") if isinstance(cell, dict) else None
     lines = source if isinstance(source, list) else [source]

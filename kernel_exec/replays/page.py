@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel_exec.compare import Difference
 from kernel_exec.pages import outputs_html, page
-from kernel_exec.pages.cells import code_html
+from kernel_exec.pages.code import code_html
 from kernel_exec.pages.outputs import escaped
 
 if TYPE_CHECKING:
