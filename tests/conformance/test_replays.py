@@ -95,7 +95,9 @@ def compare(folder: Path, results: Path, runner: Runner, but: Mapping[str, str])
         if found := list(differences(theirs, ours)):
             wrong[path.name] = found
     assert not wrong
-    print(f"{len(compared)} of {len(paths)} notebooks of {folder} replay as by {runner.__name__}; not compared: {but}")
+    print(
+        f"{len(compared)} of {len(paths)} notebooks of {folder} replay as they run {runner.__name__}; not compared: {but}"
+    )
     return len(compared)
 
 
@@ -108,10 +110,16 @@ def differences(theirs: Any, ours: Replay) -> Iterator[str]:
         if counts[0] != counts[1]:
             yield f"cell {index}: number {counts[0]} -> {counts[1]}"
         yield from (f"cell {index}: {difference}" for difference in cell_differences(their_cell, cell))
-        raised = any(output.output_type == "error" for output in their_cell.outputs)
-        status = "skipped" if counts[0] is None else "error" if raised else "ok"
+        status = "skipped" if counts[0] is None else "error" if has_failed(their_cell) else "ok"
         if played.status != status:
             yield f"cell {index}: {status} -> {played.status} ({played.reason})"
+
+
+def has_failed(cell: Any) -> bool:
+    """Whether a cell that was run failed; IPython tells of magics that there are not as text."""
+    return any(
+        output.output_type == "error" or output.get("text", "").startswith("UsageError") for output in cell.outputs
+    )
 
 
 def code_of(notebook: Any) -> list[Any]:

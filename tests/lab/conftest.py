@@ -5,21 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser import Browser
 from tests.lab.page import Lab
 from tests.lab.server import Server, serving
-
-CHROMIUM = "/usr/bin/chromium"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """A browser of Debian's, without a window."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=["--disable-gpu"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +21,8 @@ def server() -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def shared_lab(browser: Browser, server: Server) -> Iterator[Lab]:
     """A page with Lab in it."""
-    page = browser.new_page(viewport={"width": 1200, "height": 800})
-    yield Lab(page, server)
-    page.close()
+    with browser.page(viewport={"width": 1200, "height": 800}) as page:
+        yield Lab(page, server)
 
 
 @pytest.fixture
