@@ -24,7 +24,7 @@ def test_with_our_engine(papermill_source: Path) -> None:
         print(f"papermill, {about}: {len(report.passed)} of {len(report.outcomes)} pass, {dict(report.launches)}")
     assert len(theirs.passed) >= 80, theirs.output
     assert len(ours.outcomes) == len(theirs.outcomes) >= 89
-    # None fell back to papermill's engine, whose kernels are the stock provisioner's, but the tests of that very engine.
+    # The stock provisioner starts the kernels of papermill's engine: nothing fell back to it but its own tests.
     assert theirs.launches["LocalProvisioner"] == theirs.launches.total() >= 20
     assert set(ours.launches) == {"HostProvisioner", "LocalProvisioner"}, ours.output
     assert ours.launches["LocalProvisioner"] == OF_ITS_OWN

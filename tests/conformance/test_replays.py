@@ -95,9 +95,7 @@ def compare(folder: Path, results: Path, runner: Runner, but: Mapping[str, str])
         if found := list(differences(theirs, ours)):
             wrong[path.name] = found
     assert not wrong
-    print(
-        f"{len(compared)} of {len(paths)} notebooks of {folder} replay as they run {runner.__name__}; not compared: {but}"
-    )
+    print(f"{len(compared)} of {len(paths)} notebooks come out as {runner.__name__}; not compared: {but}")
     return len(compared)
 
 

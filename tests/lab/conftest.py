@@ -11,9 +11,9 @@ from tests.lab.page import Lab
 from tests.lab.server import Server, serving
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """JupyterLab's server, with our two kernelspecs."""
+    """JupyterLab's server, with our two kernelspecs; what a test starts there ends with the test."""
     with serving() as server:
         yield server
 

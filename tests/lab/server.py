@@ -28,7 +28,7 @@ SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/docmanager-extension:plugin": {"autosaveInterval": 1},
 }
-"""No question about news; and what Lab would write over a file it writes in a second, where it waits for two minutes."""
+"""No question about news; and what Lab would write over a file is written in a second, not in two minutes."""
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,14 @@ SHOWN = os.environ.get("KERNEL_EXEC_SCREENSHOTS", "")
 CELLS = [
     "%load_ext kernel_exec.magics\nmine = 'of the notebook'",
     "%kx start box --docker --memory 1g",
-    "%%kx box\nimport matplotlib.pyplot as plt\nplt.figure(figsize=(5, 2))\n"
-    "plt.bar(['Mon', 'Tue', 'Wed', 'Thu'], [3, 5, 4, 7])\nplt.title('Drawn in the container');",
-    "%%kx box\nimport time\nfrom IPython.display import ProgressBar\nkept = 'of the container'\n"
-    "for step in ProgressBar(200):\n    time.sleep(0.1)",
+    (
+        "%%kx box\nimport matplotlib.pyplot as plt\nplt.figure(figsize=(5, 2))\n"
+        "plt.bar(['Mon', 'Tue', 'Wed', 'Thu'], [3, 5, 4, 7])\nplt.title('Drawn in the container');"
+    ),
+    (
+        "%%kx box\nimport time\nfrom IPython.display import ProgressBar\nkept = 'of the container'\n"
+        "for step in ProgressBar(200):\n    time.sleep(0.1)"
+    ),
     "%%kx box\nkept",
     "mine",
 ]
