@@ -76,7 +76,7 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        contained = file.startswith(("tests/containers/", "tests/images/")) or "[container]" in nodeid
+        contained = file.startswith(("tests/containers/", "tests/images/", "tests/lab/")) or "[container]" in nodeid
         return "containers" if contained and not file.startswith("tests/conformance/") else file
 
 
@@ -91,7 +91,7 @@ def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     """Mark the tests that need an engine or a browser, and leave them out where none is wanted."""
     for item in items:
         container = hasattr(item, "callspec") and item.callspec.params.get("kernel") == "container"
-        if container or "engine" in getattr(item, "fixturenames", ()):
+        if container or "engine" in getattr(item, "fixturenames", ()) or item.get_closest_marker("engine"):
             item.add_marker("engine")
             if os.environ.get("ENGINE") == "no":
                 item.add_marker(pytest.mark.skip(reason=LEFT_OUT))
@@ -105,8 +105,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly what ENGINE=no and BROWSER=no have left out."""
     reports = terminalreporter.stats.get("skipped", ())
     for reason, what in (
-        (LEFT_OUT, "OF CONTAINERS DID NOT RUN (ENGINE=no)"),
-        (NO_BROWSER, "OF PAGES DID NOT RUN (BROWSER=no)"),
+        (LEFT_OUT, "CONTAINERS"),
+        (NO_BROWSER, "PAGES"),
     ):
         files = Counter(report.nodeid.partition("::")[0] for report in reports if reason in str(report.longrepr))
         if files:

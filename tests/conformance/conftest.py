@@ -19,3 +19,9 @@ def nbclient_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def kernel_test_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The released source package of jupyter_kernel_test."""
     return fetch("jupyter_kernel_test", tmp_path_factory.mktemp("kernel_test"))
+
+
+@pytest.fixture(scope="session")
+def papermill_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The released source package of papermill."""
+    return fetch("papermill", tmp_path_factory.mktemp("papermill"))

@@ -2,6 +2,7 @@
 
 Run as `python -P observed.py PYTEST_ARGUMENT...`. The file that KERNEL_EXEC_OBSERVED names gets one JSON list a line:
 ["test", id, outcome] or ["launch", class of the provisioner]. Processes that the tests fork write to it as well.
+Where KERNEL_EXEC_ENGINE is set, papermill's default engine is ours.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from kernel_exec.kernels.docker import DockerProvisioner
 from kernel_exec.kernels.host import HostProvisioner
 
 FILE = "KERNEL_EXEC_OBSERVED"
+ENGINE = "KERNEL_EXEC_ENGINE"
 PROVISIONERS = (HostProvisioner, DockerProvisioner, LocalProvisioner)
 
 
@@ -32,6 +34,19 @@ def launch_noted(provisioner: type, note: Callable[[str], object]) -> Callable[.
         return connection
 
     return launch_kernel
+
+
+def pytest_collection_finish() -> None:
+    """Have papermill run everything in our engine that names none (a hook of pytest).
+
+    Before the tests are found papermill would not be the one that they belong to.
+    """
+    if ENGINE in os.environ:
+        from papermill.engines import papermill_engines
+
+        from kernel_exec.integrations.papermill import KernelExecEngine
+
+        papermill_engines.register(None, KernelExecEngine)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

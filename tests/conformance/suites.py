@@ -51,13 +51,14 @@ def fetch(package: str, folder: Path) -> Path:
     return content
 
 
-def run(folder: Path, tests: Iterable[str], provisioner: str) -> Report:
+def run(folder: Path, tests: Iterable[str], provisioner: str, **variables: str) -> Report:
     """Run tests of a suite, with the configuration that they came with.
 
     Args:
         folder: what `fetch` returned.
         tests: files, directories or ids of tests in it.
         provisioner: entry point of what starts the kernels of every kernelspec that names none.
+        variables: of the environment, beside those that there are.
     """
     # Kernels are told of few of the host's variables; these are of the suite and meant for them.
     passed_on = "IPYKERNEL_CELL_NAME,NBEXECUTE_TEST_*,COLUMNS,LINES"
@@ -75,20 +76,21 @@ def run(folder: Path, tests: Iterable[str], provisioner: str) -> Report:
             "JUPYTER_DEFAULT_PROVISIONER_NAME": provisioner,
             "KERNEL_EXEC_PASS_ENV": passed_on,
             observed.FILE: file.name,
+            **variables,
         }
         command = [sys.executable, "-P", observed.__file__, *options, *tests]
         done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=600)
         return _report(Path(file.name).read_text(), done.stdout + done.stderr)
 
 
-def lost(folder: Path, tests: set[str], provisioner: str) -> set[str]:
+def lost(folder: Path, tests: set[str], provisioner: str, **variables: str) -> set[str]:
     """Return which of the tests that failed with a provisioner do so again, and again.
 
     Some of them allow a busy machine a tenth of a second: what failed is asked twice more, alone.
     """
     for _ in range(2):
         if tests:
-            tests -= run(folder, sorted(tests), provisioner).passed
+            tests -= run(folder, sorted(tests), provisioner, **variables).passed
     return tests
 
 
