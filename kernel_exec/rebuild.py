@@ -82,7 +82,11 @@ def origin_of(notebook: PathLike, kernel: KernelSettings | None, workdir: PathLi
     runs = language_of(settings)
     if program.language.lower() != runs.lower():
         raise NotebookError(f"{str(path)!r} is in {program.language}, and the kernel runs {runs}: name another kernel")
-    directory = _workdir_of(path, program) if workdir is None else checked_path("workdir", workdir)
+    directory = checked_path("workdir", workdir) if workdir is not None else _workdir_of(path, program)
+    told = program.facts.get("workdir")
+    if workdir is None and directory == path.parent and told not in (None, "", "."):
+        note = f"it was recorded in {str(told)[:300]!r}, which is not below its directory: name a workdir to run there"
+        program = replace(program, notes=(*program.notes, note))
     return Origin(path, program, settings, directory)
 
 
