@@ -74,7 +74,8 @@ def test_only_what_is_needed(session: Path) -> None:
 
 
 def test_what_seemed_enough_and_was_not(tmp_path: Path) -> None:
-    path = write(tmp_path / "n.ipynb", "import sys; setattr(sys.modules['__main__'], 'hid' + 'den', 1)", "z = 3", "x = hidden + 1")
+    unseen = "import sys; setattr(sys.modules['__main__'], 'hid' + 'den', 1)"
+    path = write(tmp_path / "n.ipynb", unseen, "z = 3", "x = hidden + 1")
     with Executor.resume(path, needed_for=["x"]) as ex:
         assert ex.resumed is not None
         assert [cell.index for cell in ex.resumed.replayed] == [0, 1, 2]
