@@ -21,6 +21,9 @@ from kernel_exec.recording.source import Program, SourceCell, read_file
 from kernel_exec.results import ExecutionResult, ReplayedCell, Resumption
 from kernel_exec.settings import PathLike, checked_path
 
+INSIDE = "/workspace"
+"""The work directory, as code in a container sees it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -108,7 +111,7 @@ async def rebuild(
         on_progress: called as it goes.
     """
     program, stage = origin.program, _Unrecorded(hands, timeout)
-    rules = nearest_rules(origin.path.parent)
+    rules = nearest_rules(origin.path.parent).with_directories([str(origin.workdir.absolute()), INSIDE])
 
     async def run(only: Collection[int] | None = None) -> tuple[ReplayedCell, ...]:
         plan = steps(program, only=only)

@@ -15,15 +15,13 @@ from kernel_exec.errors import InvalidArgument, WrongType
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.player import CELL_TIMEOUT, OnProgress
 from kernel_exec.portal import Portal
-from kernel_exec.rebuild import Origin, origin_of
+from kernel_exec.rebuild import INSIDE, Origin, origin_of
 from kernel_exec.recording.source import Program, SourceCell, read_file
 from kernel_exec.replays import workdirs
 from kernel_exec.replays.environment import changes
 from kernel_exec.replays.run import Replay, run_again
 from kernel_exec.scratch import scratch
 from kernel_exec.settings import Limits, PathLike, checked_path
-
-_INSIDE = "/workspace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +265,7 @@ async def _once(
 
 
 def _compared(origin: Origin, runs: Sequence[_Run], rules: Rules) -> Verification:
-    places = [str(origin.workdir), *(str(run.workdir) for run in runs), _INSIDE]
+    places = [str(origin.workdir), *(str(run.workdir) for run in runs), INSIDE]
     rules = rules.with_directories(places)
     first = runs[0]
     old_files = workdirs.Reader(origin.workdir)
