@@ -21,6 +21,9 @@ from kernel_exec.recording.source import Program, SourceCell, read_file
 from kernel_exec.results import ExecutionResult, ReplayedCell, Resumption
 from kernel_exec.settings import PathLike, checked_path
 
+INSIDE = "/workspace"
+"""The work directory, as code in a container sees it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -82,7 +85,11 @@ def origin_of(notebook: PathLike, kernel: KernelSettings | None, workdir: PathLi
     runs = language_of(settings)
     if program.language.lower() != runs.lower():
         raise NotebookError(f"{str(path)!r} is in {program.language}, and the kernel runs {runs}: name another kernel")
-    directory = _workdir_of(path, program) if workdir is None else checked_path("workdir", workdir)
+    directory = checked_path("workdir", workdir) if workdir is not None else _workdir_of(path, program)
+    told = program.facts.get("workdir")
+    if workdir is None and directory == path.parent and told not in (None, "", "."):
+        note = f"it was recorded in {str(told)[:300]!r}, which is not below its directory: name a workdir to run there"
+        program = replace(program, notes=(*program.notes, note))
     return Origin(path, program, settings, directory)
 
 
@@ -104,7 +111,7 @@ async def rebuild(
         on_progress: called as it goes.
     """
     program, stage = origin.program, _Unrecorded(hands, timeout)
-    rules = nearest_rules(origin.path.parent)
+    rules = nearest_rules(origin.path.parent).with_directories([str(origin.workdir.absolute()), INSIDE])
 
     async def run(only: Collection[int] | None = None) -> tuple[ReplayedCell, ...]:
         plan = steps(program, only=only)

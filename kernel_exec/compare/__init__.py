@@ -7,7 +7,7 @@
     markup.py     HTML and SVG; its tables by grids.py and tables.py
     images.py     pictures, by pixels.py
     structure.py  JSON
-    artifacts.py  files
+    artifacts.py  files; stamps.py for those that hold when they were written
 
 What may differ is for `Rules` to say, which configuration.py reads from pyproject.toml and marks.py from a cell's tags;
 what is noise in which kind of text is in terms.py.

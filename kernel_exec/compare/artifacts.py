@@ -12,6 +12,7 @@ from typing import Any
 from kernel_exec.compare.difference import Difference, short
 from kernel_exec.compare.forms import form_differences
 from kernel_exec.compare.images import picture_differences
+from kernel_exec.compare.stamps import timeless
 from kernel_exec.compare.terms import Terms
 from kernel_exec.compare.texts import text_differences
 from kernel_exec.recording.cells import is_json
@@ -106,11 +107,11 @@ def _of_file(old: _File | None, new: _File | None, terms: Terms, files: Files | 
 def _content_differences(old: _File, new: _File, terms: Terms, files: Files) -> list[Difference] | None:
     """Return how contents differ; None where that cannot be said."""
     suffix = PurePosixPath(old.path).suffix.lower()
-    if suffix not in _IMAGES | _TEXTS | _FORMS.keys():
-        return None
     ours, theirs = _content(old, files.old), _content(new, files.new)
     if ours is None or theirs is None:
         return None
+    if suffix not in _IMAGES | _TEXTS | _FORMS.keys():
+        return [] if timeless(ours) == timeless(theirs) else None
     if suffix in _IMAGES:
         return picture_differences(ours, theirs, terms)
     try:

@@ -20,6 +20,7 @@ MOMENT = (
     r"(?<![\w.])(?:"
     r"datetime\.date(?:time)?\(\d{4}(?:, \d{1,6}){2,6}\)?"
     rf"|\d{{4}}(?P<dash>[-/])\d{{2}}(?P=dash)\d{{2}}(?:[T ]{_CLOCK}(?:Z| ?[+-]\d{{2}}:?\d{{2}}| UTC)?)?"
+    r"|\d{8}[-_T]\d{6}"
     rf"|\d{{1,2}}/\d{{1,2}}/\d{{4}}(?:,? {_CLOCK})?"
     rf"|(?:[A-Z][a-z]{{2}},? )?(?:{_MONTH} {{1,2}}\d{{1,2}}|\d{{1,2}} {_MONTH})"
     rf"(?:,? {_CLOCK})?(?: [A-Z]{{3,4}})?,? \d{{4}}(?: {_CLOCK})?"
@@ -31,7 +32,9 @@ _ISO = re.compile(r"(\d{4})(?:[-/]|, )(\d{1,2})(?:[-/]|, )(\d{1,2})")
 _SLASHES = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
 _NAMED = re.compile(rf"(?:({'|'.join(_MONTHS)})\D*(\d{{1,2}})|(\d{{1,2}}) ({'|'.join(_MONTHS)})).*?(\d{{4}})")
 _WITH_SECONDS = re.compile(r"\d:\d{2}:\d{2}")
-_EPOCH = re.compile(r"\d{10}(?:\.\d+)?")
+_STAMP = re.compile(r"(\d{4})(\d{2})(\d{2})[-_T]\d{6}")
+_EPOCH = re.compile(r"(\d{10})(?:\.\d+|(?:\d{3}){1,3})?")
+"""Seconds, or thousandths and so on."""
 _NEAR = timedelta(days=1)
 """All time zones, and a cell that ran over midnight."""
 
@@ -59,8 +62,8 @@ def _is_now(text: str, run: date | None) -> bool | None:
 
 def _days(text: str) -> Iterator[date]:
     """Yield the days that a text may mean: two for 01/02/2024."""
-    if _EPOCH.fullmatch(text):
-        yield datetime.fromtimestamp(float(text), UTC).date()
+    if seconds := _EPOCH.fullmatch(text):
+        yield datetime.fromtimestamp(int(seconds[1]), UTC).date()
         return
     for year, month, day in _numbers(text):
         try:
@@ -70,7 +73,7 @@ def _days(text: str) -> Iterator[date]:
 
 
 def _numbers(text: str) -> Iterator[tuple[int, int, int]]:
-    if match := _ISO.search(text):
+    if match := _STAMP.fullmatch(text) or _ISO.search(text):
         yield int(match[1]), int(match[2]), int(match[3])
     elif match := _SLASHES.search(text):
         yield int(match[3]), int(match[1]), int(match[2])

@@ -50,7 +50,14 @@ _LOG: tuple[_Replacement, ...] = (
     (re.compile(r"\[\d{1,3}(?::\d\d){1,2}(?:<[\d:?]{1,12})?, [^\]]{0,80}/[^\]]{0,80}\]"), "[SPEED]"),
     (re.compile(rf"\b{_NUMBER} ?(?:it/s|s/it|[kMG]i?B/s|bytes/s)"), "SPEED"),
     (re.compile(rf"(?i)\b({_SPENT})\b(:?=? ?){_NUMBER} ?{_UNIT}"), r"\1\2TIME"),
-    (re.compile(r"(?i)\b(elapsed|took|duration|runtime|wall time|time taken)(:? ?=? ?)\d+\.\d+"), r"\1\2TIME"),
+    (
+        re.compile(r"(?i)\b(elapsed|took|duration|runtime|wall time|time taken)(:? ?=? ?)\d+\.\d+(?:e-?\d+)?"),
+        r"\1\2TIME",
+    ),
+    (
+        re.compile(rf"(?i)\b(memory usage|memory used|peak memory|rss|increment)(:? ?=? ?){_NUMBER} ?[kMG]i?B\b"),
+        r"\1\2MEMORY",
+    ),
     (re.compile(r"\b\d{1,6}s \d{1,6}[mµun]?s/(?:step|epoch|sample|batch)\b"), "SPEED"),
     # Where a library is installed, and which of its lines warns, is for its version to say.
     (re.compile(r"(?<!\S)/[^\s:]{0,300}/((?:site|dist)-packages|lib/python\d\.\d+)/([^\s:]{1,300}):\d+"), r"\1/\2:N"),

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from kernel_exec.errors import InvalidArgument, WrongType
 
-_PLACE = "/tmp/kernel-exec-workdir"  # noqa: S108 - a temporary one as well, as it is in many recordings
+_PLACE = "/tmp/tmp_workdir"  # noqa: S108 - as one made up: what was recorded in such a one may lie elsewhere by now
 Ignorable = Literal["stdout", "stderr", "results", "displays", "images", "errors", "artifacts"]
 
 

@@ -12,7 +12,7 @@ from kernel_exec.compare.terms import Manner, Terms
 from kernel_exec.compare.words import Mismatch, mismatch
 
 _SANITIZED = 2_000_000
-"""The longest text to which patterns of users are applied."""
+"""The longest text to which patterns of users are applied as a whole; in longer ones, to the lines that differ."""
 
 
 def text_differences(old: str, new: str, terms: Terms, manner: Manner) -> list[Difference]:
@@ -26,9 +26,9 @@ def text_differences(old: str, new: str, terms: Terms, manner: Manner) -> list[D
     """
     if old == new:
         return []
-    if max(len(old), len(new)) <= _SANITIZED:
+    reader = _Reader(terms, manner, by_line=max(len(old), len(new)) > _SANITIZED)
+    if not reader.by_line:
         old, new = terms.rules.sanitized(old), terms.rules.sanitized(new)
-    reader = _Reader(terms, manner)
     values = reader.unlike(old, new)
     if values is not None and not values:
         return []
@@ -49,6 +49,7 @@ def _told(values: list[Unlike], old: str, new: str) -> Difference:
 class _Reader:
     terms: Terms
     manner: Manner
+    by_line: bool
 
     def unlike(self, old: str, new: str) -> list[Unlike] | None:
         """Return the values that differ in two literals of Python; None when they are none."""
@@ -87,6 +88,8 @@ class _Reader:
     def _mismatch(self, old: str, new: str) -> Mismatch | None:
         if not self.terms.effort.spend(max(len(old), len(new))):
             return Mismatch(old, new)
+        if self.by_line:
+            old, new = self.terms.rules.sanitized(old), self.terms.rules.sanitized(new)
         found = mismatch(without_noise(old, self.manner), without_noise(new, self.manner), self.terms, self.manner)
         return None if found is not None and self.unlike(old, new) == [] else found
 

@@ -80,10 +80,17 @@ def _alike(old: Word, new: Word, terms: Terms, manner: Manner) -> bool:
 
 def _close(old: str, new: str, terms: Terms) -> bool:
     whole = [_WHOLE.fullmatch(text) is not None for text in (old, new)]
-    if all(whole):  # exact, but for the sign of zero
+    if all(whole):  # exact, but for the sign of zero, and what `id` gives
+        if _is_address(old) and _is_address(new):
+            return True
         return old.lstrip("+-") == new.lstrip("+-") and not old.strip("+-0")
     # 1 and 1.0 are of different types.
     return not any(whole) and terms.rules.close(float(old), float(new))
+
+
+def _is_address(number: str) -> bool:
+    """Whether a whole number is what `id` gives on Linux: in the upper or lower part of a process, and aligned."""
+    return len(number) in {14, 15} and hex(int(number))[:4] in {"0x7e", "0x7f", "0x55", "0x56"} and not int(number) % 16
 
 
 def both_now_in_seconds(old: str, new: str, terms: Terms, manner: Manner) -> bool:

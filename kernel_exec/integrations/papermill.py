@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
@@ -25,6 +23,7 @@ from kernel_exec.kernels.host import HostKernel
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.portal import Portal
 from kernel_exec.results import ExecutionResult, Output
+from kernel_exec.scratch import scratch
 from kernel_exec.settings import Limits
 
 OUTPUTS = frozenset({"stream", "display_data", "execute_result", "error"})
@@ -79,8 +78,8 @@ class KernelExecEngine(Engine):  # type: ignore[misc]
         logger.info(f"Executing notebook with kernel: {settings.kernel_name}")
 
         async def run() -> None:
-            with TemporaryDirectory() as folder:
-                recording = Path(folder) / "session.ipynb"
+            with scratch("kernel-exec-papermill-") as folder:
+                recording = folder / "session.ipynb"
                 executor = AsyncExecutor(
                     settings, workdir=os.curdir, notebook=recording, timeout=timeout, limits=limits
                 )

@@ -1,7 +1,8 @@
 """Which cells the value of a variable depends on, as far as their text tells. Pure.
 
 It errs on the side of too many cells: what calls a method of a value may change it, and whoever was given a value may
-hold it as well. What no text tells (a file, an import that changes another module) is for a run to find out.
+hold it as well. Functions, objects of classes made here, and iterators act when they are only looked at. What no text
+tells (a file, an import that changes another module) is for a run to find out.
 """
 
 from __future__ import annotations
@@ -23,8 +24,18 @@ astype copy corr count describe endswith format groupby head info isna isnull it
 memory_usage merge min notna nunique quantile replace round sample split startswith std strip sum tail to_csv to_dict
 to_list to_numpy to_string tolist unique upper value_counts values var
 """
-"""Of texts, dictionaries, arrays and data frames. An object of another class may do anything under these names: that is
-for the run to find out."""
+"""Of texts, dictionaries, arrays and data frames."""
+_ITERATORS = """
+DictReader StringIO BytesIO chain count cycle defaultdict enumerate filter islice iter map open reader reversed zip
+"""
+"""Calls that give what changes when somebody looks at it."""
+_HIDDEN = "__import__ chdir environ eval exec get_ipython globals locals putenv run_path vars"
+"""Names by which code reaches others that it does not name, or what all code depends on."""
+_SEEDS = "manual_seed seed set_random_seed set_seed"
+_DRAWS = re.compile(r"(?i)rand|seed|sample|shuffle|choice|noise|split")
+"""Names of what may draw from the generator of all: where that was seeded, in the same order again."""
+_HISTORY = re.compile(r"_{1,3}|_i{1,3}|_i?\d+|_[io]h|In|Out")
+"""Names of IPython for what earlier cells were and gave."""
 _MAGIC = re.compile(r"^\s*(?:[%!?]|.*\?\s*$)|=\s*[%!]", re.MULTILINE)
 
 
@@ -38,8 +49,14 @@ class Names:
         certain: those of them that it sets whatever happens, without a look at what they were.
         changes: names whose value it may change in place.
         later: for a name that it sets to a function or class, the names that are looked up when that is called.
-        links: pairs of names that may mean the same object behind it.
-        opaque: whether it holds what is not Python, so that its text does not tell what it does.
+        links: names that may mean the same object behind it, or hold it; each set by itself.
+        packages: names from one package, and one that stands for it.
+        modules: names of modules: what two names have from one is not the same for that.
+        functions: names that it sets to functions whose results are data.
+        active: names that it sets to what acts when it is looked at: classes, iterators, functions that make such ones.
+        makes: for names that it sets, those that make them active if they are.
+        words: all names and attributes in it.
+        opaque: whether its text does not tell what it does: it is not Python, or reaches what it does not name.
     """
 
     reads: set[str] = field(default_factory=set)
@@ -47,7 +64,13 @@ class Names:
     certain: set[str] = field(default_factory=set)
     changes: set[str] = field(default_factory=set)
     later: dict[str, set[str]] = field(default_factory=dict)
-    links: set[tuple[str, str]] = field(default_factory=set)
+    links: list[set[str]] = field(default_factory=list)
+    packages: list[set[str]] = field(default_factory=list)
+    modules: set[str] = field(default_factory=set)
+    functions: set[str] = field(default_factory=set)
+    active: set[str] = field(default_factory=set)
+    makes: dict[str, set[str]] = field(default_factory=dict)
+    words: set[str] = field(default_factory=set)
     opaque: bool = False
 
 
@@ -59,6 +82,7 @@ def needed(sources: Sequence[str], wanted: Iterable[str]) -> set[int]:
         wanted: the names.
     """
     cells = [names_of(source) for source in sources]
+    _know_each_other(cells)
     later: dict[str, set[str]] = {}
     for cell in cells:
         for name, reads in cell.later.items():
@@ -70,9 +94,34 @@ def needed(sources: Sequence[str], wanted: Iterable[str]) -> set[int]:
         same = _same(open_names, cells[: index + 1])
         if not (cell.opaque or cell.sets & open_names or cell.changes & same):
             continue
+        if any(map(_HISTORY.fullmatch, cell.reads)):
+            return found | set(range(index + 1))
         found.add(index)
         open_names = _with_later((open_names - cell.certain) | cell.reads, later)
     return found
+
+
+def _know_each_other(cells: Sequence[Names]) -> None:
+    """Add to what each cell does what only the others tell: what is active, a module, or hidden in a function."""
+    active = _with_later(set().union(*(cell.active for cell in cells)), _turned(cells))
+    active = active.union(*(cell.functions for cell in cells))
+    seeded = any(not cell.words.isdisjoint(_SEEDS.split()) for cell in cells)
+    hidden = {name for cell in cells if cell.opaque for name in cell.later}
+    modules = set().union(*(cell.modules for cell in cells))
+    for cell in cells:
+        cell.changes |= cell.reads & active
+        cell.opaque |= bool(cell.reads & hidden) or (seeded and any(map(_DRAWS.search, cell.words)))
+        cell.links = [group - modules for group in cell.links]
+
+
+def _turned(cells: Iterable[Names]) -> dict[str, set[str]]:
+    """Return for each name those that are active if it is."""
+    turned: dict[str, set[str]] = {}
+    for cell in cells:
+        for name, makers in cell.makes.items():
+            for maker in makers:
+                turned.setdefault(maker, set()).add(name)
+    return turned
 
 
 def names_of(source: str) -> Names:
@@ -84,11 +133,23 @@ def names_of(source: str) -> Names:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         # Magics, or what no kernel could run either: each word of it may be a name.
         words = set(_NAME.findall(source))
-        return Names(reads=words, sets=words, changes=words, opaque=_MAGIC.search(source) is not None)
-    names = Names()
+        return Names(reads=words, sets=words, changes=words, words=words, opaque=_MAGIC.search(source) is not None)
+    names = Names(words={word for node in ast.walk(tree) for word in _words(node)})
     for statement in tree.body:
         _Statement(names).take(statement)
+    if not names.words.isdisjoint(_HIDDEN.split()) or any(
+        isinstance(node, ast.alias) and node.name == "*" for node in ast.walk(tree)
+    ):
+        names.opaque = True
+        names.reads |= set(_NAME.findall(source))  # in texts as well
     return names
+
+
+def _words(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Name):
+        yield node.id
+    elif isinstance(node, ast.Attribute):
+        yield node.attr
 
 
 class _Statement:
@@ -99,16 +160,13 @@ class _Statement:
 
     def take(self, statement: ast.stmt) -> None:
         names = self._names
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.later.setdefault(statement.name, set()).update(_loads(statement))
-            names.links.update((statement.name, name) for name in _stores(statement))
+        is_code = isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
         reads, sets, changes = _loads(statement), set(_stores(statement)), set(_changed(statement))
-        if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign | ast.For | ast.AsyncFor | ast.With):
-            names.links.update((one, other) for one in sets for other in reads)
-            value = getattr(statement, "value", None)
-            if isinstance(value, ast.Lambda):
-                for name in sets:
-                    names.later.setdefault(name, set()).update(reads)
+        if is_code or any(isinstance(node, ast.Lambda) for node in ast.walk(statement)):
+            for name in sets:
+                names.later.setdefault(name, set()).update(reads)
+        self._link(statement, sets | changes, reads)
+        self._activate(statement, sets, reads)
         names.reads |= reads - names.certain
         names.changes |= changes
         names.sets |= sets
@@ -116,6 +174,36 @@ class _Statement:
             names.certain |= sets - names.reads
         elif isinstance(statement, ast.FunctionDef | ast.ClassDef):
             names.certain |= {statement.name} - names.reads
+
+    def _link(self, statement: ast.stmt, touched: set[str], reads: set[str]) -> None:
+        """Tell which names may mean the same object from then on."""
+        names = self._names
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            for alias in statement.names:
+                package = (getattr(statement, "module", None) or alias.name).partition(".")[0]
+                name = (alias.asname or alias.name).partition(".")[0]
+                names.packages.append({name, f"{package}."})  # no variable: all that comes from one package
+                if isinstance(statement, ast.Import):
+                    names.modules.add(name)
+        elif touched:
+            names.links.append(touched | reads)
+
+    def _activate(self, statement: ast.stmt, sets: set[str], reads: set[str]) -> None:
+        """Tell what acts when it is looked at."""
+        names = self._names
+        if any(map(_makes_active, ast.walk(statement))):
+            names.active |= sets
+        elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            names.functions |= sets
+        for name in sets:
+            names.makes.setdefault(name, set()).update(reads)
+
+
+def _makes_active(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        return name in _ITERATORS.split()
+    return isinstance(node, ast.Lambda | ast.GeneratorExp | ast.Yield | ast.YieldFrom | ast.ClassDef)
 
 
 def _loads(node: ast.AST) -> set[str]:
@@ -125,6 +213,8 @@ def _loads(node: ast.AST) -> set[str]:
         found.add(node.target.id)
     for scope in (child for child in ast.walk(node) if isinstance(child, _SCOPES)):
         own = {argument.arg for argument in ast.walk(scope.args) if isinstance(argument, ast.arg)}
+        if not isinstance(scope, ast.Lambda):
+            own |= {name for line in scope.body for name in _stores(line)} - set(_declared(scope))
         used_outside = {child.id for child in _outside(node, scope) if isinstance(child.ctx, ast.Load)}
         found -= own - used_outside
     return found
@@ -143,9 +233,7 @@ def _stores(node: ast.AST) -> Iterator[str]:
     """Yield the names that get a value in the user's namespace."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield node.name
-        for child in ast.walk(node):
-            if isinstance(child, ast.Global):
-                yield from child.names
+        yield from _declared(node)
         return
     if isinstance(node, ast.Lambda):
         return
@@ -159,6 +247,12 @@ def _stores(node: ast.AST) -> Iterator[str]:
         yield node.name
     for child in ast.iter_child_nodes(node):
         yield from _stores(child)
+
+
+def _declared(node: ast.AST) -> Iterator[str]:
+    for child in ast.walk(node):
+        if isinstance(child, ast.Global):
+            yield from child.names
 
 
 def _changed(node: ast.AST) -> Iterator[str]:
@@ -176,6 +270,8 @@ def _changed(node: ast.AST) -> Iterator[str]:
 
 def _only_looks(call: ast.Call) -> bool:
     """Whether a call is known to leave all that it is given as it is."""
+    if any(keyword.arg == "inplace" for keyword in call.keywords):
+        return False
     if isinstance(call.func, ast.Name):
         return call.func.id in _LOOKING.split()
     return isinstance(call.func, ast.Attribute) and call.func.attr in _LOOKING_METHODS.split()
@@ -200,7 +296,9 @@ def _same(names: set[str], cells: Iterable[Names]) -> set[str]:
     """Return the names, and those that may mean the same objects."""
     links: dict[str, set[str]] = {}
     for cell in cells:
-        for one, other in cell.links:
-            links.setdefault(one, set()).add(other)
-            links.setdefault(other, set()).add(one)
+        for group in filter(None, (*cell.links, *cell.packages)):
+            first = min(group)
+            links.setdefault(first, set()).update(group)
+            for name in group:
+                links.setdefault(name, set()).add(first)
     return _with_later(names, links)

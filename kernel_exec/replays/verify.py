@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from kernel_exec.compare import Difference, Files, Rules, cell_differences, nearest_rules
@@ -16,14 +15,13 @@ from kernel_exec.errors import InvalidArgument, WrongType
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.player import CELL_TIMEOUT, OnProgress
 from kernel_exec.portal import Portal
-from kernel_exec.rebuild import Origin, origin_of
+from kernel_exec.rebuild import INSIDE, Origin, origin_of
 from kernel_exec.recording.source import Program, SourceCell, read_file
 from kernel_exec.replays import workdirs
 from kernel_exec.replays.environment import changes
 from kernel_exec.replays.run import Replay, run_again
+from kernel_exec.scratch import scratch
 from kernel_exec.settings import Limits, PathLike, checked_path
-
-_INSIDE = "/workspace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +182,8 @@ async def averify(
     origin = origin_of(notebook, kernel, workdir)
     chosen = nearest_rules(origin.path.parent) if rules is None else rules
     start = time.monotonic()
-    with TemporaryDirectory(prefix="kernel-exec-verify-") as folder:
-        places = [Path(folder) / str(number) for number in range(runs)]
+    with scratch("kernel-exec-verify-") as folder:
+        places = [folder / str(number) for number in range(runs)]
         done = [await _once(origin, place, timeout, limits, on_progress, copied=workdir is None) for place in places]
         found = await asyncio.to_thread(_compared, origin, done, chosen)
     return replace(found, seconds=time.monotonic() - start)
@@ -253,7 +251,7 @@ async def _once(
 ) -> _Run:
     place, recording = origin, folder / "replay.ipynb"
     if copied:
-        place = replace(origin, workdir=folder / "work")
+        place = replace(origin, workdir=folder / "work" / origin.workdir.resolve().name)
         try:
             await asyncio.to_thread(workdirs.copy, origin.workdir, place.workdir, origin.path, origin.program)
         except OSError as error:
@@ -267,7 +265,7 @@ async def _once(
 
 
 def _compared(origin: Origin, runs: Sequence[_Run], rules: Rules) -> Verification:
-    places = [str(origin.workdir), *(str(run.workdir) for run in runs), _INSIDE]
+    places = [str(origin.workdir), *(str(run.workdir) for run in runs), INSIDE]
     rules = rules.with_directories(places)
     first = runs[0]
     old_files = workdirs.Reader(origin.workdir)
@@ -277,9 +275,12 @@ def _compared(origin: Origin, runs: Sequence[_Run], rules: Rules) -> Verificatio
         if cell.cell_type == "code" and cell.index is not None:
             new = [run.cells.get(cell.index) for run in runs]
             cells.append(_verified(cell, new, rules, files, runs))
-    notes = [*origin.program.notes, *first.replay.notes]
+    notes = list(first.replay.notes)
     if touched := workdirs.changed_by(origin.program):
         notes.append(f"these files were there before, and are not any more as they were then: {', '.join(touched)}")
+    elsewhere = first.workdir != origin.workdir
+    if elsewhere and any("FileNotFoundError" in found.new for cell in cells for found in cell.differences):
+        notes.append("it ran in a copy of its directory: where it needs files from elsewhere, name a workdir to run in")
     then, now = (program.facts.get("environment") for program in (origin.program, first.program))
     changed = changes(then, now) if isinstance(then, Mapping) and isinstance(now, Mapping) else ()
     return Verification(origin.path, tuple(cells), changed, tuple(notes))
@@ -301,9 +302,18 @@ def _verified(
         again = [other for other in new[1:] if other is not None]
         stable = not any(cell_differences(new_dict, other.as_dict(), rules, index=cell.index) for other in again)
     if not cell.was_run:
-        return VerifiedCell(*about, "skipped", "it was not run when it was saved", (), stable, seconds, new=new_dict)
+        # That it fails is worth knowing all the same, as of a notebook that was saved without outputs.
+        raised = () if "status" in cell.facts else _raised(old_dict, new_dict, rules, cell.index)
+        why = "" if raised else "it was not run when it was saved"
+        return VerifiedCell(
+            *about, "differs" if raised else "skipped", why, raised, stable, seconds, old_dict, new_dict
+        )
     found = tuple(cell_differences(old_dict, new_dict, rules, index=cell.index, files=files))
     return VerifiedCell(*about, "differs" if found else "same", "", found, stable, seconds, old_dict, new_dict)
+
+
+def _raised(old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules, index: int) -> tuple[Difference, ...]:
+    return tuple(cell_differences(old, new, replace(rules, marked_only=True), index=index))
 
 
 def _write(path: PathLike, text: str) -> Path:

@@ -44,7 +44,16 @@ def copy(source: Path, target: Path, notebook: Path, program: Program) -> None:
                 f"copy to run in: name another workdir, or one that may be written to"
             )
         (target / relative.parent).mkdir(parents=True, exist_ok=True)
-        shutil.copy2(path, target / relative, follow_symlinks=False)
+        _copy(path, target / relative, source)
+
+
+def _copy(path: Path, target: Path, source: Path) -> None:
+    """Copy a file; a link that leads out of the directory leads to the same place from the copy."""
+    leads = path.resolve() if path.is_symlink() else None
+    if leads is None or leads.is_relative_to(source.resolve()):
+        shutil.copy2(path, target, follow_symlinks=False)
+    else:
+        target.symlink_to(leads)
 
 
 def made_by(program: Program) -> Iterator[str]:

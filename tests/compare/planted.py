@@ -255,6 +255,15 @@ HARMLESS = [
     Planted("another thread", "threading.current_thread()"),
     Planted("an exception from another line", "1 / 0", "def f():\n    return 1 / 0\n\nf()"),
     Planted("a file written again", "df.to_csv('b.csv')"),
+    Planted("what id gives", "x = object(); id(x)"),
+    Planted("the time as a stamp", "print(time.strftime('%Y%m%d_%H%M%S'))"),
+    Planted("nanoseconds since 1970", "time.time_ns()"),
+    Planted("the seconds of something fast", "print('elapsed', 4.2e-05)", "print('elapsed', 0.0001)"),
+    Planted("memory in use", "print('Memory usage: 43.9 MB')", "print('Memory usage: 44.25 MB')"),
+    Planted(
+        "a name made up in a chart",
+        "display({'application/vnd.plotly.v1+json': {'data': [{'y': [1], 'uid': str(uuid.uuid4())}]}}, raw=True)",
+    ),
     Planted(
         "another model of a widget",
         "display({'application/vnd.jupyter.widget-view+json': {'model_id': uuid.uuid4().hex}}, raw=True)",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import zipfile
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
@@ -113,3 +115,34 @@ def test_a_file_that_is_no_longer_the_recorded_one_is_not_at_hand() -> None:
     overwritten = Files(contents(a_csv=b"1.0"), contents(a_csv=b"1.0"))
     (found,) = cell_differences(old, new, files=overwritten)
     assert found.message == "other content (4 -> 3 bytes)"
+
+
+def packed(text: str, year: int, author: str = "") -> bytes:
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("a.csv", (year, 1, 1, 0, 0, 0)), text)
+        archive.writestr(zipfile.ZipInfo("docProps/core.xml", (year, 1, 1, 0, 0, 0)), author)
+    return file.getvalue()
+
+
+def pdf(text: str, year: int) -> bytes:
+    return f"%PDF-1.4\n<< /CreationDate (D:{year}0101) /Title ({text}) >>".encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "then", "now", "other"),
+    [
+        ("a_zip", packed("1", 2024), packed("1", 2025), packed("2", 2024)),
+        ("a_xlsx", packed("1", 2024, "a"), packed("1", 2024, "b"), packed("2", 2024, "a")),
+        ("a_gz", gzip.compress(b"1", mtime=1), gzip.compress(b"1", mtime=2), gzip.compress(b"2", mtime=1)),
+        ("a_pdf", pdf("a", 2024), pdf("a", 2025), pdf("b", 2024)),
+    ],
+)
+def test_when_it_was_written_is_no_matter(name: str, then: bytes, now: bytes, other: bytes) -> None:
+    assert read({name: then}, {name: now}) == []
+    assert [difference.kind for difference in read({name: then}, {name: other})] == ["artifact"]
+
+
+def test_a_broken_archive_is_compared_as_it_is() -> None:
+    assert read({"a_zip": b"PK\x03\x04"}, {"a_zip": b"PK\x03\x04"}) == []
+    assert read({"a_zip": b"PK\x03\x04a"}, {"a_zip": b"PK\x03\x04b"})

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kernel_exec.compare import Rules, Sanitizer, nearest_rules, sanitizers_of
+from kernel_exec.compare import Rules, Sanitizer, cell_differences, nearest_rules, sanitizers_of
 from kernel_exec.errors import InvalidArgument
+from tests.compare.cells import cell, stream
 
 NBVAL = r"""
 [regex1]
@@ -90,3 +91,9 @@ def test_sanitise_files_of_nbval() -> None:
     )
     with pytest.raises(InvalidArgument):
         sanitizers_of("regex: (\nreplace: x\n")
+
+
+def test_patterns_count_in_a_very_long_text() -> None:
+    old, new = (cell(stream("x" * 1_500_000 + f"\nin {place}/a.csv\n" + "x" * 1_500_000)) for place in ("/old", "/new"))
+    assert cell_differences(old, new)
+    assert cell_differences(old, new, Rules().with_directories(["/old", "/new"])) == []

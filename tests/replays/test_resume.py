@@ -7,10 +7,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from kernel_exec import AsyncExecutor, Executor, InvalidArgument, NotebookError, RecordingError, WrongType
+from kernel_exec import (
+    AsyncExecutor,
+    DockerKernel,
+    Executor,
+    HostKernel,
+    InvalidArgument,
+    NotebookError,
+    RecordingError,
+    WrongType,
+)
 from tests.executor.looks import wait_until
 from tests.replays.notebooks import code, read, write
 
@@ -74,7 +84,8 @@ def test_only_what_is_needed(session: Path) -> None:
 
 
 def test_what_seemed_enough_and_was_not(tmp_path: Path) -> None:
-    path = write(tmp_path / "n.ipynb", "globals()['hid' + 'den'] = 1", "z = 3", "x = hidden + 1")
+    unseen = "import sys; setattr(sys.modules['__main__'], 'hid' + 'den', 1)"
+    path = write(tmp_path / "n.ipynb", unseen, "z = 3", "x = hidden + 1")
     with Executor.resume(path, needed_for=["x"]) as ex:
         assert ex.resumed is not None
         assert [cell.index for cell in ex.resumed.replayed] == [0, 1, 2]
@@ -174,3 +185,12 @@ def test_killed_in_the_middle(tmp_path: Path, seconds: float) -> None:
     process.communicate()
     assert [cell.source for cell in read(path).cells][:8] == [cell.source for cell in before]
     assert wait_until(lambda: {entry.suffix for entry in tmp_path.iterdir()} == {".ipynb"})
+
+
+@pytest.mark.engine
+def test_recorded_in_a_container_and_resumed_on_the_host(engine: Any, tmp_path: Path) -> None:
+    with Executor(DockerKernel(), workdir=tmp_path) as ex:
+        ex.execute("import os; os.getcwd()")
+    with Executor.resume(tmp_path / "session.ipynb", kernel=HostKernel()) as ex:
+        assert ex.resumed is not None
+        assert not ex.resumed.cells[0].differences

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -16,6 +17,7 @@ import pytest
 from kernel_exec import DockerKernel, Executor, InvalidArgument, ResultNotReady, Rules, WrongType, replay, verify
 from kernel_exec.cli import values as status
 from tests.compare.planted import CHANGES, HARMLESS, PRELUDE
+from tests.executor.looks import wait_until
 from tests.replays.notebooks import code, read, write
 from tests.replays.test_commands import kx
 
@@ -224,6 +226,38 @@ def test_a_directory_that_is_too_large(tmp_path: Path, monkeypatch: pytest.Monke
     assert verify(path, workdir=tmp_path).cells[0].status == "skipped"
 
 
+def test_what_lies_beside_the_directory(tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (tmp_path / "far.txt").write_text("far")
+    (folder / "link.txt").symlink_to("../far.txt")
+    with Executor(workdir=folder) as ex:
+        ex.execute("open('link.txt').read()")
+        ex.execute("import pathlib; print(pathlib.Path.cwd().name, pathlib.Path.cwd())")
+        ex.execute("open('../far.txt').read()")
+    done = verify(folder / "session.ipynb")
+    assert {difference.cell for difference in done.differences} == {2}
+    assert "name a workdir" in "".join(done.notes)
+    assert verify(folder / "session.ipynb", workdir=folder).ok
+
+
+def test_recorded_outside_its_directory(tmp_path: Path) -> None:
+    with Executor(workdir=tmp_path / "work", notebook=tmp_path / "notebooks" / "n.ipynb") as ex:
+        ex.execute("1")
+    done = verify(tmp_path / "notebooks" / "n.ipynb")
+    assert done.ok
+    (note,) = done.notes
+    assert "'../work'" in note
+
+
+def test_a_temporary_session_that_was_moved(tmp_path: Path) -> None:
+    with Executor() as ex:
+        ex.execute("import os; os.getcwd()")
+        assert ex.notebook_path is not None
+        shutil.copy(ex.notebook_path, tmp_path / "n.ipynb")
+    assert not verify(tmp_path / "n.ipynb").differences
+
+
 def test_artifacts_are_read_from_nowhere_else(tmp_path: Path) -> None:
     secret = tmp_path / "secret.txt"
     secret.write_text("secret")
@@ -306,3 +340,30 @@ def test_nbval_accepts_our_recordings(session: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "plain.ipynb"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=session.parent, timeout=120, check=False)
     assert "3 passed" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("seconds", [0.6, 1.2])
+def test_killed_in_the_middle(tmp_path: Path, seconds: float) -> None:
+    path = write(tmp_path / "n.ipynb", "import time; time.sleep(5)")
+    before = path.read_bytes()
+    place = tmp_path / "tmp"
+    place.mkdir()
+    command = [sys.executable, "-c", f"import kernel_exec; kernel_exec.verify({str(path)!r})"]
+    with subprocess.Popen(command, env={**os.environ, "TMPDIR": str(place)}) as process:
+        time.sleep(seconds)
+        process.kill()
+    assert path.read_bytes() == before
+    wait_until(lambda: not list(place.iterdir()))
+
+
+def test_without_outputs_a_failure_is_found(tmp_path: Path) -> None:
+    expected = code("1 / 0", "raises-exception")
+    done = verify(write(tmp_path / "n.ipynb", "x = 1; x", expected, "undefined"))
+    assert [cell.status for cell in done.cells] == ["skipped", "skipped", "differs"]
+    assert "NameError" in done.differences[0].message
+
+
+def test_a_part_that_was_run_verifies_as_equal(tmp_path: Path) -> None:
+    path = write(tmp_path / "n.ipynb", "1", "2", "undefined")
+    part = replay(path, until=0)
+    assert [cell.status for cell in verify(part.notebook_path).cells] == ["same", "skipped", "skipped"]
