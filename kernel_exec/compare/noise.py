@@ -16,7 +16,9 @@ _NUMBER = r"\d+(?:[.,]\d+)?"
 _SPENT = "took|elapsed|duration|runtime|time|finished|done|completed|after|in|eta"
 _UNIT = r"(?:[mµμun]?s|secs?|seconds?|min|mins|minutes?|h|hours?|it/s|s/it)\b"
 _TEMPORARY = r"(?:/private)?(?:/var/folders/\w+/\w+/T|/var/tmp|/dev/shm|/tmp)"
-_MADE_UP = r"(?:tmp(?:\.\w{6,12}|[a-z0-9_]{8})|[\w-]{0,60}?[a-zA-Z_]\d{1,20}[a-zA-Z_]\w{0,60})"
+_OF_PYTHON = r"(?:tmp(?:\.\w{6,12}|[a-z0-9_]{8})|kernel-exec-[0-9a-f]{12})"
+"""Names that `tempfile`, `mktemp` and we make up, wherever below the place for temporary files."""
+_MADE_UP = rf"(?:{_OF_PYTHON}|[\w-]{{0,60}}?[a-zA-Z_]\d{{1,20}}[a-zA-Z_]\w{{0,60}})"
 
 # Three numbers: with two it would be any number, with four an address of the internet; 31.12.2024 is a date.
 _VERSION = re.compile(
@@ -28,6 +30,7 @@ _DATA: tuple[_Replacement, ...] = (
     (re.compile(r"(?<=\bat )0x[0-9a-fA-F]{4,16}\b|\b0x(?:7[ef]|5[56]|ffff)[0-9a-f]{10,12}\b"), "0x..."),
     (re.compile(r"\bipykernel_\d+(?:/\d+)?"), "ipykernel_N"),
     # A directory in the place for temporary ones is somebody's scratch; a file there only if its name looks made up.
+    (re.compile(rf"{_TEMPORARY}(?:/[\w.+-]{{1,200}}){{0,6}}?/{_OF_PYTHON}(?=[.\W]|$)"), "TEMPORARY"),
     (re.compile(rf"{_TEMPORARY}/[\w.+-]{{1,200}}(?=/)"), "TEMPORARY"),
     (re.compile(rf"{_TEMPORARY}/{_MADE_UP}(?=[.\W]|$)"), "TEMPORARY"),
 )

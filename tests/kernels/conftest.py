@@ -9,10 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from jupyter_client.provisioning import KernelProvisionerFactory
 
 from kernel_exec import Executor, HostKernel
 
 Install = Callable[..., HostKernel]
+
+
+@pytest.fixture
+def ours_by_default(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The kernels of every kernelspec that names no provisioner are started by ours.
+
+    jupyter_client reads the variable once a process, whenever somebody first looks at kernelspecs.
+    """
+    monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", "kernel-exec-host")
+    KernelProvisionerFactory.clear_instance()
+    yield
+    KernelProvisionerFactory.clear_instance()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 from kernel_exec import Executor
+from kernel_exec.kernels.host import HostProvisioner
 from tests.executor.looks import wait_until
 
 OURS = "kernel-exec-host"
@@ -39,10 +40,11 @@ def test_the_directory_of_a_killed_host_is_kept(tmp_path: Path) -> None:
     assert (work / "precious.txt").read_text() == "x"
 
 
-def test_a_manager_restarts_a_kernel_whose_supervisor_was_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", OURS)
+@pytest.mark.usefixtures("ours_by_default")
+def test_a_manager_restarts_a_kernel_whose_supervisor_was_killed() -> None:
     manager = KernelManager()
     manager.start_kernel()
+    assert isinstance(manager.provisioner, HostProvisioner), "or the kernel's parent is this process"
     try:
         client = ready(manager)
         client.execute("import os, signal; os.kill(os.getppid(), signal.SIGKILL)")

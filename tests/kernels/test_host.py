@@ -160,8 +160,8 @@ def test_flags_of_the_interpreter_are_kept(start: Callable[..., Executor], insta
 # jupyter_client's managers
 
 
-async def test_a_stock_asynchronous_manager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", OURS)
+@pytest.mark.usefixtures("ours_by_default")
+async def test_a_stock_asynchronous_manager() -> None:
     before = children()
     manager = AsyncKernelManager()
     await manager.start_kernel()
@@ -190,8 +190,8 @@ async def test_a_stock_asynchronous_manager(monkeypatch: pytest.MonkeyPatch) -> 
     assert children() == before
 
 
-def test_a_stock_synchronous_manager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JUPYTER_DEFAULT_PROVISIONER_NAME", OURS)
+@pytest.mark.usefixtures("ours_by_default")
+def test_a_stock_synchronous_manager() -> None:
     before = children()
     manager = KernelManager()
     manager.start_kernel()

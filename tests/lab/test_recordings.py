@@ -78,7 +78,8 @@ def test_a_session_that_goes_on(lab: Lab, executor: Executor) -> None:
 
     # Nothing is saved when the person chooses to, as nothing has changed; the session finds its file as it left it.
     lab.open(recording.name)
-    lab.page.keyboard.press("Control+s")
+    with lab.page.expect_response(lambda answer: answer.request.method == "PUT" and recording.name in answer.url):
+        lab.page.keyboard.press("Control+s")
     assert executor.execute("print('the end')").ok
     assert lab.page.locator(".jp-Dialog").count() == 0
     cells = json.loads(recording.read_bytes())["cells"]
