@@ -14,8 +14,10 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-from kernel_exec import DockerKernel, HostKernel
+from kernel_exec import DockerKernel, HostKernel, KernelExecError
+from kernel_exec.kernels.engine import Engine
 from kernel_exec.kernels.kinds import KernelSettings
+from kernel_exec.kernels.leftovers import sweep
 from tests.images.stubs import stub
 
 # How long an example takes says something of the machine.
@@ -29,9 +31,19 @@ def _plain_environment(tmp_path_factory: pytest.TempPathFactory) -> None:
     home = tmp_path_factory.mktemp("jupyter")
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):
         os.environ[name] = str(home / name.lower())
+    if os.environ.get("ENGINE") != "no":
+        with contextlib.suppress(KernelExecError):  # each process does it once: not while a test leaves some on purpose
+            asyncio.run(sweep(Engine.find()))
     for name in ("JUPYTER_PATH", "JUPYTER_DEFAULT_PROVISIONER_NAME", "MPLBACKEND", "PYTHONSTARTUP"):
         os.environ.pop(name, None)
 
+
+CONTAINED = (
+    *("tests/containers/", "tests/images/", "tests/lab/"),
+    *("tests/integrations/", "tests/magics/test_end.py"),
+    *("tests/replays/test_replay.py", "tests/replays/test_resume.py", "tests/replays/test_verify.py"),
+)
+"""Where there are tests with containers: processes that start one remove those that nobody owns, which others count."""
 
 LEFT_OUT = "ENGINE=no: no container engine is used"
 NO_BROWSER = "BROWSER=no: no browser is used"
@@ -76,7 +88,7 @@ class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        contained = file.startswith(("tests/containers/", "tests/images/", "tests/lab/")) or "[container]" in nodeid
+        contained = file.startswith(CONTAINED) or "container]" in nodeid
         return "containers" if contained and not file.startswith("tests/conformance/") else file
 
 
