@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -32,7 +33,7 @@ def _plain_environment(tmp_path_factory: pytest.TempPathFactory) -> None:
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):
         os.environ[name] = str(home / name.lower())
     if os.environ.get("ENGINE") != "no":
-        with contextlib.suppress(KernelExecError):  # each process does it once: not while a test leaves some on purpose
+        with contextlib.suppress(KernelExecError):  # once a process: not while a test leaves some on purpose
             asyncio.run(sweep(Engine.find()))
     for name in ("JUPYTER_PATH", "JUPYTER_DEFAULT_PROVISIONER_NAME", "MPLBACKEND", "PYTHONSTARTUP"):
         os.environ.pop(name, None)
