@@ -67,6 +67,8 @@ def run(folder: Path, tests: Iterable[str], provisioner: str, **variables: str) 
         "no:cacheprovider",
         "--color=no",
         "--timeout=120",
+        "-W",  # our plugin of pytest is of a package that `observed` has imported
+        "ignore::pytest.PytestAssertRewriteWarning",
         "-o",
         "asyncio_default_fixture_loop_scope=function",
     )
