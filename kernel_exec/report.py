@@ -91,6 +91,7 @@ class Reporter:
         notes = (
             *notes_of(cell.outputs.cuts, self._limits),
             *spill.notes(),
+            _given_away(cell),
             *collected.notes,
             *more_notes,
             self._counters.news(),
@@ -138,6 +139,11 @@ class Reporter:
         if not spill.paths:
             await self._worker.run(spill.keep_text, text)
         return cut(text, limit, [str(path) for path in spill.paths.values()])
+
+
+def _given_away(cell: Cell) -> str | None:
+    """Say that output is not here because the code has put it elsewhere."""
+    return "output went into a widget (ipywidgets.Output), which the recording shows" if cell.given_away else None
 
 
 def result_of(verdict: Verdict, **more: Any) -> ExecutionResult:

@@ -34,6 +34,7 @@ class Cell:
         idle: True once its own idle came.
         execution_count: the kernel's number for it.
         stamps: the five timing stamps of nbformat's `metadata.execution`.
+        given_away: how many messages with output a widget has taken instead.
     """
 
     def __init__(self, cell_id: str, source: str, msg_id: str, outputs: Outputs | None = None) -> None:
@@ -45,6 +46,7 @@ class Cell:
         self.idle = False
         self.execution_count: int | None = None
         self.stamps: dict[str, str] = {}
+        self.given_away = 0
 
     @property
     def size(self) -> int:

@@ -140,6 +140,8 @@ class Conversation:
 
     def _broadcast(self, cell: Cell, message: Message) -> list[Event]:
         kind = message.msg_type
+        if (kind in _OUTPUT_TYPES or kind == "clear_output") and (taker := self.widgets.taker(message.parent_id)):
+            return self._give(taker, cell, message)
         if kind in _OUTPUT_TYPES:
             return self._output(cell, message)
         if kind == "update_display_data":
@@ -152,6 +154,18 @@ class Conversation:
             raise BadMessage(_UNKNOWN_TYPE)
         self.widgets.receive(message)
         return []
+
+    def _give(self, taker: str, cell: Cell, message: Message) -> list[Event]:
+        """Give an output of a cell to the widget that takes it, whose state shows it."""
+        cell.given_away += message.msg_type in _OUTPUT_TYPES
+        text = message.content.get("text")
+        if isinstance(text, LongText):
+            for piece in text.pieces():
+                self.widgets.take(taker, replace(message, content={**message.content, "text": piece}))
+            return []
+        sound = without_bad_pictures(message)
+        self.widgets.take(taker, sound)
+        return [] if sound is message else [Refused("a picture is not base64")]
 
     def _clear(self, cell: Cell, message: Message) -> list[Event]:
         wait = message.content.get("wait", False)
@@ -207,6 +221,8 @@ class Conversation:
         sound = without_bad_pictures(message)
         bundle, display_id = bundle_of(sound.content), display_id_of(sound)
         owners = self._displays.get(display_id)
+        if not owners and self.widgets.update_display(display_id, bundle):
+            return []
         if not owners:
             raise BadMessage("it updates a display that is not there")
         fitting = {owner: owner.outputs.update(display_id, bundle) for owner in owners}

@@ -29,7 +29,6 @@ PATIENCE = 60.0
 NBCLIENT = {
     "Autokill.ipynb": "kills its own kernel: nbclient ends without a notebook",
     "Interrupt.ipynb": "runs until somebody interrupts it",
-    "Output.ipynb": "what it puts into widgets is in the cell here, as plain text",
     "Parallel Execute A.ipynb": "waits for the other one, in a directory that its test names",
     "Parallel Execute B.ipynb": "waits for the other one, in a directory that its test names",
 }

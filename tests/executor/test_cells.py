@@ -235,3 +235,33 @@ def test_widgets_are_in_the_notebook(fresh: Callable[..., Executor], kernel: Ker
     ex.execute("slider.value = 7")
     stored = notebook(ex.notebook_path).metadata.widgets["application/vnd.jupyter.widget-state+json"]
     assert stored.state[view["model_id"]].state.value == 7
+
+
+def test_an_output_widget_takes_what_is_put_out_inside_it(
+    fresh: Callable[..., Executor], kernel: KernelSettings
+) -> None:
+    pytest.importorskip("ipywidgets")
+    ex = fresh(kernel=with_libraries(kernel, "ipywidgets"))
+    ex.execute("import ipywidgets\nfrom IPython.display import clear_output\nout = ipywidgets.Output()")
+    result = ex.execute("print('mine')\nwith out:\n    print('its')\n    1/0\nprint('mine too')")
+    assert (result.status, result.stdout) == ("ok", "mine\nmine too\n")
+    assert "ipywidgets.Output" in result.notes[0]
+    assert [(one["output_type"], one.get("ename")) for one in taken(ex)[0]] == [
+        ("stream", None),
+        ("error", "ZeroDivisionError"),
+    ]
+    ex.execute("with out:\n    clear_output()\n    handle = display('before', display_id=True)")
+    ex.execute("handle.update('after')")
+    assert taken(ex)[0][0]["data"]["text/plain"] == "'after'"
+    assert ex.execute("with out:\n    clear_output(wait=True)\nprint('not in it')").stdout == "not in it\n"
+    ex.execute("inner = ipywidgets.Output()\nwith out:\n    with inner:\n        print('in')\n    print('out')")
+    assert sorted(outputs[0]["text"] for outputs in taken(ex)) == ["in\n", "out\n"]
+    ex.execute("inner.close()\nout.outputs = ()")
+    assert taken(ex) == [[]]
+    assert ex.execute("1 + 1").notes == ()
+
+
+def taken(ex: Executor) -> list[list[Any]]:
+    """What each Output widget of the recording shows."""
+    models = notebook(ex.notebook_path).metadata.widgets["application/vnd.jupyter.widget-state+json"].state.values()
+    return [model.state.outputs for model in models if model.model_name == "OutputModel"]
