@@ -171,19 +171,20 @@ def test_a_cell_that_ends_whoever_watches_it(fresh: Callable[..., Executor], nam
 
 
 @pytest.mark.host_only("a keeper outlives `close` by a moment: tests/containers/test_deaths.py")
-def test_close_leaves_no_child_and_no_file(tmp_path: Path) -> None:
-    before, temporary = children(), set(Path(os.environ.get("TMPDIR", "/tmp")).iterdir())
+def test_close_leaves_no_child_and_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "t"  # of its own: other tests run meanwhile
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    before = children()
     with Executor(workdir=tmp_path / "w") as ex:
         ex.execute("1")
     with Executor() as ex:
         ex.execute("1")
-        temporary_home = ex.workdir
-        assert temporary_home.exists()
-    assert not temporary_home.exists()
+        assert ex.workdir.parent == temporary
+        assert ex.workdir.exists()
     assert children() == before
     assert sorted(path.name for path in (tmp_path / "w").iterdir()) == ["session.ipynb"]
-    left = {p for p in set(Path(os.environ.get("TMPDIR", "/tmp")).iterdir()) - temporary if "kernel" in p.name}
-    assert left == set()
+    assert list(temporary.iterdir()) == []
 
 
 def test_a_stopped_kernel_is_killed_by_the_deadline(fresh: Callable[..., Executor]) -> None:
