@@ -283,7 +283,7 @@ def test_many_at_once(engine: Any, tmp_path: Path, count: int) -> None:
         with Executor(kernel=kernel, workdir=tmp_path / str(number)) as executor:
             first = executor.execute(f"kept = {number}\nprint({number})").stdout
             all_there.wait(60)
-            running = len(engine.containers.list(filters={"label": label, "status": "running"}))
+            running = len(engine.containers.list(filters={"label": label, "status": "running"}, ignore_removed=True))
             all_there.wait(60)
             return first, running, executor.execute("kept").text
 

@@ -35,7 +35,7 @@ def ex(second: SecondEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     with Executor(kernel=DockerKernel(), workdir=tmp_path / "work", timeout=60) as executor:
         yield executor
     with second.client() as client:
-        assert wait_until(lambda: not client.containers.list(all=True))
+        assert wait_until(lambda: not client.containers.list(all=True, ignore_removed=True))
     assert wait_until(lambda: list(Path(tempfile.gettempdir()).iterdir()) == [])
 
 
