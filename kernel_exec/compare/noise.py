@@ -30,7 +30,7 @@ _DATA: tuple[_Replacement, ...] = (
     (re.compile(r"(?<=\bat )0x[0-9a-fA-F]{4,16}\b|\b0x(?:7[ef]|5[56]|ffff)[0-9a-f]{10,12}\b"), "0x..."),
     (re.compile(r"\bipykernel_\d+(?:/\d+)?"), "ipykernel_N"),
     # A directory in the place for temporary ones is somebody's scratch; a file there only if its name looks made up.
-    (re.compile(rf"{_TEMPORARY}(?:/[\w.+-]{{1,200}}){{0,6}}?/{_OF_PYTHON}(?=[.\W]|$)"), "TEMPORARY"),
+    (re.compile(rf"{_TEMPORARY}(?:/[\w.+-]{{1,200}}){{0,6}}/{_OF_PYTHON}(?=[.\W]|$)"), "TEMPORARY"),
     (re.compile(rf"{_TEMPORARY}/[\w.+-]{{1,200}}(?=/)"), "TEMPORARY"),
     (re.compile(rf"{_TEMPORARY}/{_MADE_UP}(?=[.\W]|$)"), "TEMPORARY"),
 )
