@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -172,12 +173,13 @@ def test_a_cell_that_ends_whoever_watches_it(fresh: Callable[..., Executor], nam
 
 @pytest.mark.host_only("a keeper outlives `close` by a moment: tests/containers/test_deaths.py")
 def test_close_leaves_no_child_and_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    temporary = tmp_path / "t"  # of its own: other tests run meanwhile
-    temporary.mkdir()
+    # Of its own, as other tests run meanwhile; and with a name that is short enough for sockets.
+    temporary = Path(tempfile.mkdtemp())
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     before = children()
     with Executor(workdir=tmp_path / "w") as ex:
         ex.execute("1")
+        assert list(temporary.iterdir()) != [], "the sockets are elsewhere"
     with Executor() as ex:
         ex.execute("1")
         assert ex.workdir.parent == temporary
@@ -185,6 +187,7 @@ def test_close_leaves_no_child_and_no_file(tmp_path: Path, monkeypatch: pytest.M
     assert children() == before
     assert sorted(path.name for path in (tmp_path / "w").iterdir()) == ["session.ipynb"]
     assert list(temporary.iterdir()) == []
+    temporary.rmdir()
 
 
 def test_a_stopped_kernel_is_killed_by_the_deadline(fresh: Callable[..., Executor]) -> None:
