@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -126,7 +127,7 @@ class AsyncExecutor:
         from kernel_exec.rebuild import checked_needs, origin_of  # takes a while, and few sessions need it
 
         needs, seconds = checked_needs(needed_for), checked_seconds("cell_timeout", cell_timeout)
-        origin = origin_of(notebook, kernel, workdir)
+        origin = await asyncio.to_thread(origin_of, notebook, kernel, workdir)
         executor = cls(
             origin.kernel,
             workdir=origin.workdir,

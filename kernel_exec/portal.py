@@ -18,6 +18,18 @@ CLEANUP_TIMEOUT = 10.0
 """Seconds that an interrupted call waits for the loop to clean up behind it."""
 
 
+def run_once(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine in a loop of its own, also where another one runs, and wait for its result.
+
+    As `Portal.call`: Ctrl-C cancels it, and it cleans up before the exception goes on.
+    """
+    portal = Portal()
+    try:
+        return portal.call(function)
+    finally:
+        portal.stop()
+
+
 class Portal:
     """An event loop in a thread, and calls into it from any other thread.
 

@@ -7,6 +7,8 @@ cell that never ran as completed.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -18,14 +20,16 @@ from papermill.iorw import write_ipynb
 from papermill.log import logger
 
 from kernel_exec.compare import marks_of
+from kernel_exec.errors import KernelStartError
 from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.kernels.kinds import KernelSettings
-from kernel_exec.portal import Portal
+from kernel_exec.portal import run_once
 from kernel_exec.results import ExecutionResult, Output
 from kernel_exec.scratch import scratch
 from kernel_exec.settings import Limits
 
+_USED = frozenset({"allow_errors", "log_output", "stdout_file", "stderr_file"})
 OUTPUTS = frozenset({"stream", "display_data", "execute_result", "error"})
 """Kinds of outputs that a notebook has; a stream of ours has changes to them as well."""
 
@@ -51,7 +55,7 @@ class KernelExecEngine(Engine):  # type: ignore[misc]
         nb_man: NotebookExecutionManager,
         kernel_name: str,
         *,
-        start_timeout: float = 60,
+        start_timeout: int = 60,
         execution_timeout: float | None = None,
         kernel: KernelSettings | None = None,
         limits: Limits | None = None,
@@ -62,14 +66,18 @@ class KernelExecEngine(Engine):  # type: ignore[misc]
         Args:
             nb_man: keeps the notebook, and saves it.
             kernel_name: the kernelspec.
-            start_timeout: seconds that the kernel may take to start; ours are given up sooner.
+            start_timeout: seconds that the kernel may take to start.
             execution_timeout: seconds that each cell may run; None for no bound.
             kernel: where to run instead, such as `DockerKernel()`.
             limits: how much a cell may put out and use.
-            options: of nbclient, of which `allow_errors` and those about papermill's log have an effect.
+            options: of nbclient, of which `allow_errors` and those about papermill's log have an effect; of others a
+                warning says that they have none.
         """
-        options = {name: value for name, value in options.items() if name not in {"input_path", "startup_timeout"}}
-        timeout = execution_timeout or options.pop("timeout", None)
+        # By other names they are papermill's own arguments, which win.
+        own = {name: options.pop(name, None) for name in ("input_path", "startup_timeout", "timeout")}
+        timeout = execution_timeout or own["timeout"]
+        if idle := sorted(options.keys() - _USED):
+            logger.warning(f"the engine kernel_exec makes nothing of these options: {', '.join(idle)}")
         # It checks the options, and knows how outputs are logged.
         client = engines.PapermillNotebookClient(
             nb_man, timeout=timeout, startup_timeout=start_timeout, kernel_name=kernel_name, log=logger, **options
@@ -83,13 +91,11 @@ class KernelExecEngine(Engine):  # type: ignore[misc]
                 executor = AsyncExecutor(
                     settings, workdir=os.curdir, notebook=recording, timeout=timeout, limits=limits
                 )
-                await _Run(nb_man, executor, client.log_output_message).all(allow_errors=client.allow_errors is True)
+                await _Run(nb_man, executor, client.log_output_message).all(
+                    start_timeout, allow_errors=client.allow_errors is True
+                )
 
-        portal = Portal()
-        try:
-            portal.call(run)
-        finally:
-            portal.stop()
+        run_once(run)
 
 
 class _Run:
@@ -105,15 +111,30 @@ class _Run:
         self._nb_man, self._executor, self._say = nb_man, executor, say
         self._ran: dict[str, tuple[Any, ExecutionResult]] = {}
 
-    async def all(self, *, allow_errors: bool) -> None:
-        """Run all cells, to the first one that fails."""
+    async def all(self, start_timeout: float, *, allow_errors: bool) -> None:
+        """Run all cells, to the first one that fails.
+
+        Raises:
+            KernelStartError: the kernel did not start, or not within `start_timeout` seconds.
+        """
         try:
-            async with self._executor:
+            async with contextlib.AsyncExitStack() as stack:
+                stack.push_async_callback(self._executor.close)
+                await self._start(start_timeout)
                 for index, cell in enumerate(self._nb_man.nb.cells):
                     if not await self._one(index, cell) and not allow_errors:
                         break
         finally:
             self._take()
+
+    async def _start(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._executor.start()
+        except TimeoutError as error:
+            raise KernelStartError(
+                f"the kernel did not start within start_timeout, {seconds:g} s: allow it more"
+            ) from error
 
     async def _one(self, index: int, cell: Any) -> bool:
         """Run a cell; return whether it ended as it may."""

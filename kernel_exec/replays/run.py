@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.plan import Place, Step, steps
 from kernel_exec.player import CELL_TIMEOUT, OnProgress, ended, play
-from kernel_exec.portal import Portal
+from kernel_exec.portal import run_once
 from kernel_exec.rebuild import Origin, origin_of
 from kernel_exec.recording import checked_notebook_metadata
 from kernel_exec.recording.source import Program, SourceCell, with_parameters
@@ -111,7 +112,7 @@ async def areplay(
         RecordingError: the new recording cannot be written.
         InvalidArgument, WrongType: an argument cannot work.
     """
-    origin = origin_of(notebook, kernel, workdir)
+    origin = await asyncio.to_thread(origin_of, notebook, kernel, workdir)
     path = origin.path
     recording = path.with_name(f"{path.stem}.replay.ipynb") if output is None else checked_path("output", output)
     if recording.exists() and recording.samefile(path):
@@ -178,25 +179,21 @@ def replay(
     The synchronous form of `areplay`, which documents arguments and errors. `on_progress` is called in a thread of its
     own.
     """
-    portal = Portal()
-    try:
-        return portal.call(
-            lambda: areplay(
-                notebook,
-                kernel=kernel,
-                output=output,
-                parameters=parameters,
-                since=since,
-                until=until,
-                timeout=timeout,
-                allow_errors=allow_errors,
-                workdir=workdir,
-                limits=limits,
-                on_progress=on_progress,
-            )
+    return run_once(
+        lambda: areplay(
+            notebook,
+            kernel=kernel,
+            output=output,
+            parameters=parameters,
+            since=since,
+            until=until,
+            timeout=timeout,
+            allow_errors=allow_errors,
+            workdir=workdir,
+            limits=limits,
+            on_progress=on_progress,
         )
-    finally:
-        portal.stop()
+    )
 
 
 async def aplay(

@@ -14,7 +14,7 @@ from kernel_exec.compare import Difference, Files, Rules, cell_differences, near
 from kernel_exec.errors import InvalidArgument, WrongType
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.player import CELL_TIMEOUT, OnProgress
-from kernel_exec.portal import Portal
+from kernel_exec.portal import run_once
 from kernel_exec.rebuild import INSIDE, Origin, origin_of
 from kernel_exec.recording.source import Program, SourceCell, read_file
 from kernel_exec.replays import workdirs
@@ -179,7 +179,7 @@ async def averify(
         raise WrongType(f"runs must be a whole number, not {type(runs).__name__}")
     if runs < 1:
         raise InvalidArgument(f"runs must be above zero, not {runs}")
-    origin = origin_of(notebook, kernel, workdir)
+    origin = await asyncio.to_thread(origin_of, notebook, kernel, workdir)
     chosen = nearest_rules(origin.path.parent) if rules is None else rules
     start = time.monotonic()
     with scratch("kernel-exec-verify-") as folder:
@@ -205,22 +205,18 @@ def verify(
     The synchronous form of `averify`, which documents arguments and errors. `on_progress` is called in a thread of its
     own.
     """
-    portal = Portal()
-    try:
-        return portal.call(
-            lambda: averify(
-                notebook,
-                kernel=kernel,
-                rules=rules,
-                runs=runs,
-                timeout=timeout,
-                workdir=workdir,
-                limits=limits,
-                on_progress=on_progress,
-            )
+    return run_once(
+        lambda: averify(
+            notebook,
+            kernel=kernel,
+            rules=rules,
+            runs=runs,
+            timeout=timeout,
+            workdir=workdir,
+            limits=limits,
+            on_progress=on_progress,
         )
-    finally:
-        portal.stop()
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,7 +257,7 @@ async def _once(
         if origin.path.is_relative_to(origin.workdir):  # where it was: code that looks around sees what it saw
             recording = place.workdir / origin.path.relative_to(origin.workdir)
     done = await run_again(place, recording, timeout=timeout, allow_errors=True, limits=limits, on_progress=on_progress)
-    return _Run(done, place.workdir, read_file(done.notebook_path))
+    return _Run(done, place.workdir, await asyncio.to_thread(read_file, done.notebook_path))
 
 
 def _compared(origin: Origin, runs: Sequence[_Run], rules: Rules) -> Verification:

@@ -79,6 +79,11 @@ class Cuts:
     parts: list[str] = field(default_factory=list)
     more_parts: int = 0
 
+    @property
+    def left_out(self) -> int:
+        """How many displays, and parts of displays, were left out."""
+        return self.displays + len(self.parts) + self.more_parts
+
     def add_text(self, name: str, size: int) -> None:
         """Count text of a stream."""
         self.text[name] = self.text.get(name, 0) + size

@@ -23,8 +23,8 @@ MODEL_COST = 1000
 _LONG_ID = 256
 _TAKER = "OutputModel"
 _MANY_TAKERS = 100
-_LIMITS = Limits(output_bytes=2**20, image_bytes=MAX_BYTES)
-"""What one Output widget may hold."""
+_LIMITS = Limits(output_bytes=2**20, image_bytes=2 * MAX_BYTES)
+"""What one Output widget may hold: of text and displays no more than this, of pictures what all widgets may."""
 
 
 class Widgets:
@@ -68,9 +68,13 @@ class Widgets:
         outputs = self._taken.setdefault(comm_id, Outputs(_LIMITS))
         if message.msg_type == "clear_output":
             outputs.clear(wait=message.content.get("wait") is True)
-        else:
-            outputs.add(message)
+            self._weigh(comm_id)
+            return
+        before = outputs.cuts.left_out
+        outputs.add(message)
         self._weigh(comm_id)
+        if outputs.cuts.left_out > before:
+            raise BadMessage("a display was too large for the Output widget that takes it")
 
     def update_display(self, display_id: str, bundle: dict[str, Any]) -> bool:
         """Put other data into a display that a widget has taken; return whether there is one."""

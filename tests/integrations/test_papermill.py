@@ -11,7 +11,7 @@ import papermill
 import pytest
 from papermill.exceptions import PapermillExecutionError
 
-from kernel_exec import DockerKernel, UnknownKernel
+from kernel_exec import DockerKernel, KernelStartError, UnknownKernel
 from tests.replays.notebooks import code, read, text, write
 
 
@@ -130,3 +130,18 @@ def test_in_a_container(engine: Any, tmp_path: Path) -> None:
     path = write(tmp_path / "n.ipynb", "import os; os.getcwd()")
     made = run(path, cwd=tmp_path, kernel=DockerKernel())
     assert made.cells[0].outputs[0].data["text/plain"] == "'/workspace'"
+
+
+def test_no_option_is_ignored_in_silence(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "n.ipynb", "1")
+    run(path, iopub_timeout=3, allow_errors=True, execution_timeout=5, timeout=6)
+    assert "makes nothing of these options: iopub_timeout" in caplog.text
+    caplog.clear()
+    run(path)
+    assert "makes nothing" not in caplog.text
+
+
+def test_a_start_that_takes_too_long(tmp_path: Path) -> None:
+    with pytest.raises(KernelStartError, match="start_timeout"):
+        run(write(tmp_path / "n.ipynb", "1"), start_timeout=0)
+    assert [status(cell) for cell in read(tmp_path / "out.ipynb").cells] == ["pending"]

@@ -8,7 +8,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from kernel_exec.recording import code_cell, language_info, unrun_cell
+from kernel_exec.recording import code_cell, environment_of, language_info, unrun_cell
 from kernel_exec.recording.document import chunk_bytes
 
 
@@ -117,3 +117,14 @@ def test_what_a_kernel_says_of_its_language_never_makes_the_notebook_invalid(sai
     assert language_info(said, "echo") == kept
     notebook = {"cells": [], "metadata": {"language_info": kept}, "nbformat": 4, "nbformat_minor": 5}
     nbformat.validate(notebook, version=4, version_minor=5)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [None, [], "x", {"packages": {"a": {"b": {}}}}, {"packages": {str(number): "1.0" for number in range(10_000)}}],
+    ids=["nothing", "a list", "a text", "too deep", "too long"],
+)
+def test_an_environment_that_is_none_is_not_kept(told: Any) -> None:
+    assert environment_of({"kernel_exec": told}) == {}
+    kept = {"python": "3.11", "packages": {"numpy": "2.0"}}
+    assert environment_of({"kernel_exec": kept}) == kept

@@ -216,11 +216,12 @@ def test_recorded_on_the_host_and_verified_in_a_container(engine: Any, tmp_path:
     assert "where the kernel ran was host and is docker" in done.environment
 
 
-def test_a_directory_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kernel_exec.replays.workdirs.MANY", 3)
+@pytest.mark.parametrize("name", ["MANY", "LARGE"])
+def test_a_directory_that_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(f"kernel_exec.replays.workdirs.{name}", 3)
     path = write(tmp_path / "n.ipynb", "1")
     for number in range(4):
-        (tmp_path / str(number)).write_text("")
+        (tmp_path / str(number)).write_text("x")
     with pytest.raises(InvalidArgument, match="too much for a copy"):
         verify(path)
     assert verify(path, workdir=tmp_path).cells[0].status == "skipped"

@@ -140,3 +140,58 @@ def test_a_model_that_is_refused_is_not_kept() -> None:
         with pytest.raises(BadMessage):
             widgets.receive(comm("open", comm_id, {"state": 3}, target_name="jupyter.widget"))
     assert states(widgets) == {"a": {"_model_name": "IntModel", "value": 1}}
+
+
+def test_an_output_widget_takes_what_a_request_puts_out() -> None:
+    widgets = Widgets()
+    widgets.receive(opened("outer", _model_name="OutputModel", outputs=[]))
+    widgets.receive(opened("inner", _model_name="OutputModel", outputs=[]))
+    widgets.receive(opened("other", msg_id="r1"))  # of another kind: its `msg_id` means nothing
+    assert widgets.taker("r1") is None
+    widgets.receive(told("outer", msg_id="r1"))
+    widgets.receive(told("inner", msg_id="r1"))
+    assert (widgets.taker("r1"), widgets.taker("r2")) == ("inner", None)
+    widgets.take("inner", printed("in"))
+    widgets.receive(told("inner", msg_id=""))
+    assert widgets.taker("r1") == "outer"
+    widgets.take("outer", printed("out"))
+    widgets.receive(comm("close", "outer"))
+    assert widgets.taker("r1") is None
+    assert states(widgets)["inner"]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "in"}]
+    for wrong in (3, None, "r" * 1000):
+        widgets.receive(told("inner", msg_id=wrong))
+    assert widgets.taker("r1") is None
+
+
+def test_widgets_that_take_output_are_bounded() -> None:
+    widgets = Widgets()
+    for number in range(module._MANY_TAKERS + 50):
+        widgets.receive(opened(f"w{number}", _model_name="OutputModel", msg_id=f"r{number}"))
+    assert len(widgets._takers) <= module._MANY_TAKERS + 1
+    assert widgets.taker("r0") is None
+    taker = widgets.taker(f"r{number}")
+    assert taker is not None
+    for _ in range(4):
+        widgets.take(taker, printed("x" * 2**20))
+    [output] = states(widgets)[taker]["outputs"]
+    assert len(output["text"]) <= module._LIMITS.output_bytes + 2000
+    with pytest.raises(BadMessage, match="too large for the Output widget"):
+        widgets.take(taker, displayed({"text/html": "x" * 2**21}))
+    picture = displayed({"image/png": "A" * (6 * 2**20)})
+    for _ in range(3):
+        widgets.take(taker, picture)
+    with pytest.raises(BadMessage, match="more than is kept"):
+        widgets.take(taker, picture)
+    assert taker not in states(widgets)
+
+
+def told(comm_id: str, **state: Any) -> Message:
+    return comm("msg", comm_id, {"method": "update", "state": state})
+
+
+def printed(text: str) -> Message:
+    return Message("iopub", "stream", "m", "r1", {"name": "stdout", "text": text}, {}, "", ())
+
+
+def displayed(data: dict[str, Any]) -> Message:
+    return Message("iopub", "display_data", "m", "r1", {"data": data, "metadata": {}}, {}, "", ())
