@@ -14,6 +14,7 @@ from kernel_exec.errors import NotebookError
 from kernel_exec.folder import IsNoFile, open_regular
 from kernel_exec.pages.cells import cell_html
 from kernel_exec.pages.facts import Facts, facts_of
+from kernel_exec.pages.outputs import escaped
 from kernel_exec.pages.session import TITLED, anchor, header_html, title_of
 from kernel_exec.recording import is_recorded
 from kernel_exec.recording.foreign import MAX_DEPTH
@@ -88,6 +89,7 @@ class Follower:
     path: Path
     snapshot: Snapshot = field(default_factory=Snapshot)
     _stamp: tuple[object, ...] = ()
+    _failed: tuple[object, ...] = ()
     _shown: list[Shown] = field(default_factory=list)
     _language: str = ""
     _file: Sliced | None = None
@@ -105,10 +107,20 @@ class Follower:
                 found = sliced(_bytes_of(self.path), self._file)
                 self._read(found, recorded=stamp[0] == "live")
                 self._file = found  # the one of which `_shown` was made
-            except (OSError, NotebookError):  # half written, or just being swapped: what was seen stays
-                return True
+            except (OSError, NotebookError) as error:
+                if stamp != self._failed:  # half written, or just being swapped: what was seen stays
+                    self._failed = stamp
+                    return True
+                self._tell(error)  # it is not read again until it changes
         self._stamp = stamp
         return False
+
+    def _tell(self, error: Exception) -> None:
+        """Say on the page why it shows nothing newer."""
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        seen = self.snapshot
+        head = f"{seen.head}<p>The notebook cannot be read now: {escaped(str(why))}.</p>"
+        self.snapshot = replace(seen, version=seen.version + 1, head=head)
 
     def _looks(self) -> tuple[object, ...]:
         """Return what differs whenever the file may."""

@@ -55,6 +55,8 @@ def sliced(data: bytes, before: Sliced | None = None) -> Sliced:
     """
     try:
         found = _by_layout(data, before) or _by_reading(data)
+    except NotebookError:
+        raise
     except (ValueError, RecursionError) as error:
         raise NotebookError(f"it is no notebook, as it is no JSON: {error}") from error
     if found.rest.get("nbformat") != 4 or not isinstance(found.rest.get("metadata", {}), dict):

@@ -86,6 +86,15 @@ def test_in_the_background(nb: Notebook) -> None:
     nb.ok("%kx stop other")
 
 
+def test_results_that_nobody_has_seen_are_bounded(fresh: Notebook) -> None:
+    fresh.ok("import kernel_exec.magics.kx\nkernel_exec.magics.kx.MANY_JOBS = 2")
+    for number in range(2):
+        fresh.ok(f"%%kx --bg\n{number}")
+    assert "2 results wait" in fresh.run("%%kx --bg\n'too many'").error["evalue"]
+    assert fresh.ok("%kx result").value == "0"
+    fresh.ok("%%kx --bg\n2")
+
+
 def test_interrupted_and_restarted_from_the_notebook(nb: Notebook) -> None:
     nb.ok("%%kx lab\nkept = 1")
     nb.ok("%%kx lab --bg\nwhile True: pass")

@@ -317,3 +317,26 @@ def test_a_port_that_is_taken(tmp_path: Path, served: Server) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stdout) == (3, "")
     assert "Address already in use" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("limit", "small"), [("follow.MAX_FILE", 100), ("slices._MANY_VALUES", 3)], ids=["bytes", "values"]
+)
+def test_what_is_too_large_is_told_and_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, small: int
+) -> None:
+    path = write(tmp_path / "n.ipynb", "1", "2")
+    follower = Follower(path)
+    with monkeypatch.context() as patch:
+        patch.setattr(f"kernel_exec.viewing.{limit}", small)
+        assert follower.look(), "it may be half written"
+        assert not follower.look()
+        assert "cannot be read now: it is too large" in follower.snapshot.head
+        patch.setattr(follow, "_bytes_of", None)
+        version = follower.snapshot.version
+        assert not follower.look()
+        assert follower.snapshot.version == version
+    write(path, "1", "2", "3")
+    assert not follower.look()
+    assert len(follower.snapshot.cells) == 3
+    assert "cannot be read" not in follower.snapshot.head

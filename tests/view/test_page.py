@@ -209,6 +209,14 @@ def test_long_texts_are_cut() -> None:
     assert 'class="stdout tall"' in shown
 
 
+def test_a_picture_that_is_too_large_is_only_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernel_exec.pages.outputs.LARGE", 100)
+    small, large = ({"output_type": "display_data", "data": {"image/jpeg": "A" * count}} for count in (100, 104))
+    assert "<img" in outputs_html([small])
+    assert "<img" not in outputs_html([large])
+    assert "image/jpeg" in outputs_html([large])
+
+
 def test_cells_are_cut_out_of_a_file_as_json_reads_them(tmp_path: Path) -> None:
     output = {"output_type": "stream", "name": "stdout", "text": '\n  },\n  {\n"\n  }\n ],\n'}
     facts = {"a": [{"b": {}}, {"c": [{}, {}]}], "d": {}}
