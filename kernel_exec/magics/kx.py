@@ -116,6 +116,8 @@ class Kx(Magics):
             _say(f"note: {note}")
         if not done.result.ok:
             raise failure(done.result, relay.traceback, pressed=errand.pressed)
+        if done.refused is not None:
+            raise done.refused
 
     def _result(self, options: argparse.Namespace) -> None:
         session = self._sessions.get(options.name)

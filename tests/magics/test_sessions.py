@@ -233,6 +233,17 @@ def test_a_value_that_cannot_go(nb: Notebook) -> None:
     assert nb.run("%%kx lab -i mine\n1").error["ename"] == "UsageError"
     ran = nb.run("%%kx lab -o theirs\nprint('ran'); theirs = object()")
     assert (ran.text, ran.error["ename"]) == ("ran\n", "UsageError")
+    ran = nb.run("%%kx lab -o nowhere,fine\nfine = 1")
+    assert "'nowhere'" in ran.error["evalue"]
+    assert nb.ok("fine").value == "1"
+
+
+def test_a_value_that_cannot_go_takes_no_output_with_it(nb: Notebook) -> None:
+    nb.ok("%%kx lab --bg -o nowhere,fine\nfine = 2; print('ran'); 'the value'")
+    ran = nb.run("%kx result lab")
+    assert (ran.text, ran.value) == ("ran\n", "'the value'")
+    assert "'nowhere'" in ran.error["evalue"]
+    assert nb.ok("fine").value == "2"
 
 
 def test_help_fits_a_screen(nb: Notebook) -> None:
