@@ -135,6 +135,15 @@ def test_in_functions_loops_and_coroutines(nb: Notebook) -> None:
     assert (ran.text, ran.error["ename"]) == ("", "ZeroDivisionError")
 
 
+def test_threads_that_name_a_new_session_at_once_share_it(fresh: Notebook) -> None:
+    ran = fresh.ok(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "def each(n):\n    get_ipython().run_cell_magic('kx', f'both -o pid{n}', f'import os; pid{n} = os.getpid()')\n"
+        "with ThreadPoolExecutor(2) as pool: list(pool.map(each, range(2)))\npid0 == pid1"
+    )
+    assert ran.value == "True"
+
+
 def test_unloaded_and_loaded_again(fresh: Notebook) -> None:
     pid = int(fresh.ok("%%kx\nimport os; os.getpid()").value)
     fresh.ok("%%kx --bg\nwhile True: pass")
