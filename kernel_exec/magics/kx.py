@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,8 @@ class Kx(Magics):
         if missing := [name for name in options.ins if name not in namespace]:
             raise UsageError(f"%%kx: -i {missing[0]}: this notebook has no variable of that name")
         values = {name: namespace[name] for name in options.ins}
+        if options.bg:  # the notebook may change them before the cell has its turn
+            values = {name: _copied(name, value) for name, value in values.items()}
         timeout = DEFAULT if options.timeout is None else options.timeout
         cell = Cell(code.removesuffix("\n"), timeout, values, options.outs)
         session = self._sessions.get_or_start(options.name)
@@ -198,6 +201,18 @@ def _completion(sessions: Sessions) -> Completion | None:
     except ImportError:
         return None
     return Completion(sessions)
+
+
+def _copied(name: str, value: Any) -> Any:
+    """Return a copy of a variable.
+
+    Raises:
+        UsageError: there can be none.
+    """
+    try:
+        return copy.deepcopy(value)
+    except Exception as error:  # whatever the copying of somebody's objects raises
+        raise UsageError(f"%%kx: -i {name}: it cannot be copied: {error}") from error
 
 
 def _say(text: str) -> None:

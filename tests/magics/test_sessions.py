@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import nbformat
@@ -84,6 +85,20 @@ def test_in_the_background(nb: Notebook) -> None:
     assert (ran.text, ran.error["ename"]) == ("second\n", "ZeroDivisionError")
     assert "nothing runs in the background" in nb.run("%kx result lab").error["evalue"]
     nb.ok("%kx stop other")
+
+
+def test_in_the_background_variables_are_as_they_were_when_it_was_called(nb: Notebook, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    nb.ok(f"%%kx lab --bg\nopen({str(gate)!r}).close()")
+    nb.ok("mine = [1]")
+    nb.ok("%%kx lab --bg -i mine\nmine")
+    nb.ok("mine.append(2)")
+    gate.write_text("")
+    nb.ok("%kx result lab")
+    assert nb.ok("%kx result lab").value == "[1]"
+    nb.ok("import threading; mine = threading.Lock()")
+    assert "-i mine: it cannot be copied" in nb.run("%%kx lab --bg -i mine\n1").error["evalue"]
 
 
 def test_results_that_nobody_has_seen_are_bounded(fresh: Notebook) -> None:
