@@ -15,7 +15,7 @@ from kernel_exec.magics import cells
 from kernel_exec.magics.arguments import HELP, kernel_of, limits_of, parsed_cell, parsed_line
 from kernel_exec.magics.cells import Cell, Done, Job
 from kernel_exec.magics.errand import Errand
-from kernel_exec.magics.errors import UsageError, failure
+from kernel_exec.magics.errors import UsageError, failure, interrupted
 from kernel_exec.magics.relay import Relay
 from kernel_exec.magics.replaying import prepared, replay
 from kernel_exec.magics.sessions import Session, Sessions, copied
@@ -70,6 +70,8 @@ class Kx(Magics):
                 self._cell(parsed_cell(line), cell)
         except ExecutionFailed:
             raise
+        except KeyboardInterrupt as pressed:
+            raise interrupted(pressed) from None
         except (KernelExecError, OSError) as error:
             raise UsageError(str(error)) from error
 
