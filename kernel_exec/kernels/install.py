@@ -60,6 +60,8 @@ def install(name: str, spec: dict[str, Any], *, user: bool, prefix: str | None) 
         InvalidArgument: it can have no such name.
         OSError: it cannot be written there.
     """
+    if not name.strip("."):  # it would name the directory of all kernelspecs, or one above, which is removed first
+        raise InvalidArgument(f"a kernelspec cannot be named {name!r}: it needs a letter or a digit")
     with TemporaryDirectory() as folder:
         (Path(folder) / "kernel.json").write_text(json.dumps(spec, indent=1) + "\n")
         for logo in _logos():

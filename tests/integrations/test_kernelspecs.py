@@ -71,6 +71,15 @@ def test_what_cannot_be(place: Path, arguments: tuple[str, ...], code: int) -> N
     assert kx("list").stdout == ""
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_name_of_dots_names_no_kernelspec_but_what_holds_them_all(place: Path, name: str) -> None:
+    install(place, "--kind", "host", "--name", "kept")
+    done = install(place, "--kind", "host", "--name", name)
+    assert done.returncode == status.USAGE
+    assert "a letter or a digit" in done.stderr
+    assert kx("list").stdout == "kept: Python (kernel-exec)\n"
+
+
 def test_no_permission(tmp_path: Path) -> None:
     (tmp_path / "share").write_text("a file")
     done = install(tmp_path, "--kind", "host")
