@@ -80,6 +80,12 @@ def test_a_name_of_dots_names_no_kernelspec_but_what_holds_them_all(place: Path,
     assert kx("list").stdout == "kept: Python (kernel-exec)\n"
 
 
+def test_an_empty_prefix_is_not_everybodys(tmp_path: Path) -> None:
+    done = kx("install", "--kind", "host", "--name", "kx-of-a-test", "--prefix", "")
+    assert done.returncode == status.USAGE
+    assert "name a directory" in done.stderr
+
+
 def test_no_permission(tmp_path: Path) -> None:
     (tmp_path / "share").write_text("a file")
     done = install(tmp_path, "--kind", "host")
