@@ -86,6 +86,7 @@ def remove(name: str) -> Path:
     Raises:
         InvalidArgument: there is none of that name that is started by us.
     """
+    name = name.lower()  # as it was installed
     if name not in installed():
         raise InvalidArgument(
             f"no kernelspec named {name!r} is of kernel-exec: `kernel-exec kernelspec list` shows those"

@@ -86,6 +86,12 @@ def test_an_empty_prefix_is_not_everybodys(tmp_path: Path) -> None:
     assert "name a directory" in done.stderr
 
 
+def test_capital_letters_are_small_ones(place: Path) -> None:
+    assert install(place, "--kind", "host", "--name", "Boxed").stdout.startswith("installed boxed in ")
+    assert kx("remove", "Boxed").returncode == status.OK
+    assert kx("list").stdout == ""
+
+
 def test_no_permission(tmp_path: Path) -> None:
     (tmp_path / "share").write_text("a file")
     done = install(tmp_path, "--kind", "host")
