@@ -101,8 +101,8 @@ def config_of(**given: Any) -> dict[str, Any]:
 
 
 def _is_ours(spec: dict[str, Any]) -> bool:
-    wanted = spec.get("metadata", {}).get("kernel_provisioner") or {}
-    return str(wanted.get("provisioner_name", "")).startswith("kernel-exec-")
+    wanted = spec.get("metadata", {}).get("kernel_provisioner")
+    return isinstance(wanted, dict) and str(wanted.get("provisioner_name", "")).startswith("kernel-exec-")
 
 
 def _logos() -> list[Path]:

@@ -92,6 +92,16 @@ def test_capital_letters_are_small_ones(place: Path) -> None:
     assert kx("list").stdout == ""
 
 
+def test_a_broken_kernelspec_of_others_hides_none_of_ours(place: Path) -> None:
+    install(place, "--kind", "host", "--name", "boxed")
+    folder = place / "share" / "jupyter" / "kernels" / "broken"
+    folder.mkdir()
+    spec = {"argv": ["true"], "display_name": "x", "language": "python", "metadata": {"kernel_provisioner": "theirs"}}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    done = kx("list")
+    assert (done.returncode, done.stdout, done.stderr) == (status.OK, "boxed: Python (kernel-exec)\n", "")
+
+
 def test_no_permission(tmp_path: Path) -> None:
     (tmp_path / "share").write_text("a file")
     done = install(tmp_path, "--kind", "host")
