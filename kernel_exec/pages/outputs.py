@@ -113,7 +113,7 @@ def _shown(mime: str, value: Any, nonce: str) -> str:
     if mime == "text/markdown":
         from kernel_exec.pages.markdown import markdown_html
 
-        return markdown_html(joined(value)[:LONG])
+        return markdown_html(joined(value))
     return _text(joined(value), "plain")
 
 

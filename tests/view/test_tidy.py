@@ -47,15 +47,28 @@ BUSY: dict[str, Callable[[int], str]] = {
 
 @pytest.mark.parametrize("kind", BUSY)
 def test_twice_as_much_takes_twice_as_long(kind: str) -> None:
-    small, large = (BUSY[kind](count) for count in (4_000, 32_000))
+    small, large = ({"text/html": BUSY[kind](count)} for count in (4_000, 32_000))
     assert took(large) < 8 * 3 * took(small) + 0.1  # in quadratic time, 64 times as long
 
 
-def took(html: str) -> float:
+@pytest.mark.parametrize("text", ["[a](", "![a](", "[", "[a][", "*a _b ", "> ", "`a``"])
+def test_so_does_markdown(text: str) -> None:
+    small, large = ({"text/markdown": text * (size // len(text))} for size in (3_000, 24_000))
+    assert took(large) < 8 * 3 * took(small) + 0.1
+
+
+def test_long_markdown_is_shown_as_it_is() -> None:
+    long = "*a* " * 50_001
+    assert "<em>a</em>" in markdown_html(long[4:])
+    for shown in (markdown_html(long), bundle_html({"text/markdown": long})):
+        assert shown == f'<pre class="raw">{long}</pre>'
+
+
+def took(data: dict[str, str]) -> float:
     times = []
     for _ in range(3):
         start = time.process_time()
-        bundle_html({"text/html": html})
+        bundle_html(data)
         times.append(time.process_time() - start)
     return min(times)
 
