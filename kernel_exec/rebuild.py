@@ -19,7 +19,7 @@ from kernel_exec.player import OnProgress, ended, play
 from kernel_exec.recording.needs import needed
 from kernel_exec.recording.source import Program, SourceCell, read_file
 from kernel_exec.results import ExecutionResult, ReplayedCell, Resumption
-from kernel_exec.settings import PathLike, checked_path
+from kernel_exec.settings import PathLike, checked_path, checked_text
 
 INSIDE = "/workspace"
 """The work directory, as code in a container sees it."""
@@ -75,12 +75,13 @@ def origin_of(notebook: PathLike, kernel: KernelSettings | None, workdir: PathLi
             else that directory.
 
     Raises:
-        NotebookError: it is no notebook, or in another language than the kernel.
+        NotebookError: it is no notebook, in another language than the kernel, or a cell is no valid Unicode.
         UnknownKernel: its kernel is not installed.
         InvalidArgument, WrongType: an argument cannot work.
     """
     path = checked_path("notebook", notebook)
     program = read_file(path)
+    _check_texts(path, program)
     settings = _kernel_of(program) if kernel is None else checked_kernel(kernel)
     runs = language_of(settings)
     if program.language.lower() != runs.lower():
@@ -91,6 +92,14 @@ def origin_of(notebook: PathLike, kernel: KernelSettings | None, workdir: PathLi
         note = f"it was recorded in {str(told)[:300]!r}, which is not below its directory: name a workdir to run there"
         program = replace(program, notes=(*program.notes, note))
     return Origin(path, program, settings, directory)
+
+
+def _check_texts(path: Path, program: Program) -> None:
+    for cell in program.cells:
+        try:
+            checked_text(f"cell {cell.index} (from 0)", cell.source)
+        except InvalidArgument as error:
+            raise NotebookError(f"{str(path)!r}: {error}") from None
 
 
 async def rebuild(

@@ -59,9 +59,10 @@ def picture_differences(old: bytes, new: bytes, terms: Terms) -> list[Difference
     if ours.shape != theirs.shape:
         message = f"size in pixels: {before} -> {after}"
         return [Difference("image", message, before, after, picture=_panels(ours, theirs, None))]
-    seen = visible(ours, theirs, lossy=is_lossy(old) or is_lossy(new))
     total = ours.shape[0] * ours.shape[1]
-    if seen is None or seen.count <= _allowed(terms.rules.image, total):
+    few = _allowed(terms.rules.image, total)
+    seen = visible(ours, theirs, lossy=is_lossy(old) or is_lossy(new), few=few)
+    if seen is None or seen.count <= few:
         return []
     left, top, right, bottom = seen.box
     message = f"{seen.count:,} of {total:,} pixels differ, from ({left}, {top}) to ({right}, {bottom})"

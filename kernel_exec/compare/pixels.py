@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from kernel_exec.compare.ink import ROOM, around, other_ink
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,14 +28,17 @@ class _Eye:
     Attributes:
         edge: levels by which a pixel may leave the range of colours around the same place, as smoothing does at edges.
         flat: levels by which it may differ where both pictures are of one colour.
+        ink: levels by which the mean around a place may differ: many markers, each rounded to another pixel, make up to
+            61, round ones that become square 72, and a line twice as wide 78.
     """
 
     edge: int
     flat: int
+    ink: int
 
 
-_SHARP = _Eye(edge=16, flat=8)
-_LOSSY = _Eye(edge=48, flat=24)
+_SHARP = _Eye(edge=16, flat=8, ink=66)
+_LOSSY = _Eye(edge=48, flat=24, ink=80)
 """For JPEG, which leaves traces around edges and shifts colours a little."""
 
 
@@ -121,34 +125,39 @@ class Seen:
         return self.left + columns[0], self.top + rows[0], self.left + columns[1], self.top + rows[1]
 
 
-def visible(old: Pixels, new: Pixels, *, lossy: bool = False) -> Seen | None:
+def visible(old: Pixels, new: Pixels, *, lossy: bool = False, few: float = 0) -> Seen | None:
     """Return where two pictures of one size differ visibly; None when they do not.
 
     A pixel differs when its colour is none of those around the same place in the other picture, so that a line drawn
-    half a pixel beside is the same line; and, where both are of one colour, when that is another one.
+    half a pixel beside is the same line; and, where both are of one colour, when that is another one. When only few do,
+    those differ as well around which more is drawn, or less.
 
     Args:
         old: the picture then.
         new: the picture now.
         lossy: one of them was compressed so that not each pixel was kept.
+        few: pixels that may differ.
     """
     import numpy as np
 
-    raw = (old != new).any(axis=2)
-    if not raw.any():
+    if np.array_equal(old, new):
         return None
-    # Only the part that differs at all, and what is around it.
+    # By colour, which is several times as fast; and only the part that differs at all, and what is around it.
+    old, new = (np.ascontiguousarray(np.moveaxis(pixels, 2, 0)) for pixels in (old, new))
+    raw = (old != new).any(axis=0)
     rows, columns = _extent(raw, 1), _extent(raw, 0)
-    top, left = max(0, rows[0] - 2), max(0, columns[0] - 2)
-    part = (slice(top, rows[1] + 3), slice(left, columns[1] + 3))
+    top, left = max(0, rows[0] - ROOM), max(0, columns[0] - ROOM)
+    part = (slice(None), slice(top, rows[1] + ROOM + 1), slice(left, columns[1] + ROOM + 1))
     ours, theirs = old[part], new[part]
-    low, high = _around(ours, np.minimum), _around(ours, np.maximum)
-    new_low, new_high = _around(theirs, np.minimum), _around(theirs, np.maximum)
+    low, high = around(ours, np.minimum), around(ours, np.maximum)
+    new_low, new_high = around(theirs, np.minimum), around(theirs, np.maximum)
     eye = _LOSSY if lossy else _SHARP
-    mask = (_outside(ours, new_low, new_high, eye.edge) | _outside(theirs, low, high, eye.edge)).any(axis=2)
-    flat = ((high - low <= eye.flat) & (new_high - new_low <= eye.flat)).all(axis=2)
-    other_colour = (np.maximum(ours, theirs) - np.minimum(ours, theirs) > eye.flat).any(axis=2)
+    mask = (_outside(ours, new_low, new_high, eye.edge) | _outside(theirs, low, high, eye.edge)).any(axis=0)
+    flat = ((high - low <= eye.flat) & (new_high - new_low <= eye.flat)).all(axis=0)
+    other_colour = (np.maximum(ours, theirs) - np.minimum(ours, theirs) > eye.flat).any(axis=0)
     mask |= flat & other_colour
+    if mask.sum() <= few and (places := other_ink(ours, theirs, eye.ink)) is not None:
+        mask |= places & other_colour
     return Seen(mask, top, left) if mask.any() else None
 
 
@@ -167,14 +176,3 @@ def _outside(pixels: Pixels, low: Pixels, high: Pixels, edge: int) -> Mask:
     lowest, highest = np.maximum(low, edge) - np.uint8(edge), np.minimum(high, 255 - edge) + np.uint8(edge)
     outside: Mask = (pixels < lowest) | (pixels > highest)
     return outside
-
-
-def _around(pixels: Any, choose: Callable[..., Any]) -> Any:
-    """Return the lowest (or highest) level of each pixel and the eight around it."""
-    for axis in (0, 1):
-        before, after = (slice(None),) * axis + (slice(1, None),), (slice(None),) * axis + (slice(None, -1),)
-        chosen = pixels.copy()
-        choose(chosen[before], pixels[after], out=chosen[before])
-        choose(chosen[after], pixels[before], out=chosen[after])
-        pixels = chosen
-    return pixels

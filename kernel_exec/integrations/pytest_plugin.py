@@ -72,8 +72,14 @@ class Notebook(pytest.File):
         option = self.config.getoption
         done = verify(self.path, runs=option("--kernel-exec-runs"), timeout=option("--kernel-exec-timeout"))
         if folder := option("--kernel-exec-html"):
-            done.to_html(folder / f"{self.path.stem}.html")
+            done.to_html(folder / self._page())
         return done
+
+    def _page(self) -> Path:
+        """Return the path of its page: as that of the notebook, from where the tests are."""
+        root = self.config.rootpath
+        place = self.path.relative_to(root) if self.path.is_relative_to(root) else Path(*self.path.parts[1:])
+        return place.with_suffix(".html")
 
 
 class Cell(pytest.Item):

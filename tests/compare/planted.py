@@ -11,6 +11,7 @@ PRELUDE = """
 import datetime, io, json, logging, os, pathlib, random, sys, tempfile, threading, time, uuid, warnings
 import numpy as np, pandas as pd, matplotlib.pyplot as plt
 from IPython.display import HTML, JSON, SVG, Image, Latex, Markdown, display
+from matplotlib.transforms import Affine2D
 
 df = pd.DataFrame({"city": ["Bonn", "Kiel", "Trier"], "sales": [41.0, 17.25, 8.5], "n": [3, 1, 2]})
 
@@ -22,6 +23,28 @@ def lines(first="tab:blue", second="tab:orange", where="upper left", title="Sale
     axes.set_title(title)
     axes.legend(loc=where)
     return axes
+
+def points(marker="o", beside=0.0):
+    x, y = np.random.default_rng(1).random((2, 20))
+    (drawn,) = plt.plot(x, y, marker, color="tab:blue")
+    drawn.set_transform(plt.gca().transData + Affine2D().translate(beside, beside))
+
+def wave(width=1.5, **more):
+    x = np.linspace(0, 6, 300)
+    plt.plot(x, np.sin(x), linewidth=width, **more)
+    plt.margins(0, 0.1)
+
+def area(alpha=0.3, beside=0.0):
+    x = np.linspace(0, 6, 300)
+    plt.fill_between(x, -2, np.sin(x) + beside * 4 / 370, alpha=alpha)
+    plt.ylim(-2, 2)
+
+def placed(right):
+    figure = lines().figure
+    figure.subplots_adjust(left=0.125 + right / 640, right=0.9 + right / 640)
+    i = Image(encoded(figure))
+    plt.close()
+    return i
 
 def encoded(figure, form="png", **more):
     file = io.BytesIO()
@@ -135,6 +158,24 @@ CHANGES = [
         "a = np.arange(25).reshape(5, 5); a[2, 2] = 14; plt.imshow(a); plt.show()",
         "image",
     ),
+    Planted(
+        "a line twice as wide", "plt.axhline(0.5, lw=1); plt.show()", "plt.axhline(0.5, lw=2); plt.show()", "image"
+    ),
+    Planted(
+        "a slope twice as wide", "plt.plot([1, 2], lw=1); plt.show()", "plt.plot([1, 2], lw=2); plt.show()", "image"
+    ),
+    Planted("a curve twice as wide", "wave(1); plt.show()", "wave(2); plt.show()", "image"),
+    Planted("another marker", "points('o'); plt.show()", "points('s'); plt.show()", "image"),
+    Planted("a narrower marker", "points('D'); plt.show()", "points('d'); plt.show()", "image"),
+    Planted("dots for dashes", "wave(ls='--'); plt.show()", "wave(ls=':'); plt.show()", "image"),
+    Planted("a thin dashed line", "wave(0.8); plt.show()", "wave(0.8, ls='--'); plt.show()", "image"),
+    Planted("a paler area", "area(0.3); plt.show()", "area(0.26); plt.show()", "image"),
+    Planted(
+        "a digit at an axis",
+        "wave(); plt.xticks([0, 3], ['0', '8']); plt.show()",
+        "wave(); plt.xticks([0, 3], ['0', '6']); plt.show()",
+        "image",
+    ),
     Planted("a figure gone", "lines(); plt.show()", "lines(); plt.close()", "missing output"),
     Planted(
         "another shape in an SVG",
@@ -238,6 +279,27 @@ HARMLESS = [
         "a line a quarter of a pixel beside",
         "plt.plot([1, 2], [1, 2]); plt.ylim(0, 3); plt.show()",
         "plt.plot([1, 2], [1.002, 2.002]); plt.ylim(0, 3); plt.show()",
+    ),
+    Planted("markers half a pixel beside", "points(); plt.show()", "points(beside=0.5); plt.show()"),
+    Planted("markers a pixel beside", "points(); plt.show()", "points(beside=1); plt.show()"),
+    Planted("an area half a pixel higher", "area(); plt.show()", "area(beside=0.5); plt.show()"),
+    Planted("an area a little paler", "area(0.3); plt.show()", "area(0.31); plt.show()"),
+    Planted("axes a pixel beside, as a layout rounds", "placed(0)", "placed(1)"),
+    Planted(
+        "bars between pixels",
+        "plt.bar('abc', [3, 5, 2]); plt.show()",
+        "plt.bar('abc', [3, 5, 2], snap=False); plt.show()",
+    ),
+    Planted("a curve between pixels", "wave(); plt.show()", "wave(snap=True); plt.show()"),
+    Planted(
+        "a curve drawn with each of its points",
+        "wave(); plt.show()",
+        "with plt.rc_context({'path.simplify': False}): wave(); plt.show()",
+    ),
+    Planted(
+        "another resolution beside a PNG",
+        "i = Image(encoded(lines().figure, pil_kwargs={'dpi': (100, 100)})); plt.close(); i",
+        "i = Image(encoded(lines().figure, pil_kwargs={'dpi': (72, 72)})); plt.close(); i",
     ),
     Planted(
         "a PNG compressed differently",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import tarfile
 import zipfile
 from collections.abc import Mapping
 from io import BytesIO
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
-from kernel_exec.compare import Difference, Files, Rules, cell_differences
+from kernel_exec.compare import Difference, Files, Rules, cell_differences, stamps
 from tests.compare.cells import cell
 
 
@@ -125,6 +126,15 @@ def packed(text: str, year: int, author: str = "") -> bytes:
     return file.getvalue()
 
 
+def tarred(text: str, year: int, mode: str = "w", kind: bytes = tarfile.REGTYPE) -> bytes:
+    file = BytesIO()
+    with tarfile.open(fileobj=file, mode=mode) as archive:  # type: ignore[call-overload]
+        entry = tarfile.TarInfo("a.csv")
+        entry.size, entry.mtime, entry.type, entry.linkname = len(text), year, kind, "" if kind == b"0" else text
+        archive.addfile(entry, BytesIO(text.encode()))
+    return file.getvalue()
+
+
 def pdf(text: str, year: int) -> bytes:
     return f"%PDF-1.4\n<< /CreationDate (D:{year}0101) /Title ({text}) >>".encode()
 
@@ -135,6 +145,14 @@ def pdf(text: str, year: int) -> bytes:
         ("a_zip", packed("1", 2024), packed("1", 2025), packed("2", 2024)),
         ("a_xlsx", packed("1", 2024, "a"), packed("1", 2024, "b"), packed("2", 2024, "a")),
         ("a_gz", gzip.compress(b"1", mtime=1), gzip.compress(b"1", mtime=2), gzip.compress(b"2", mtime=1)),
+        ("a_tar", tarred("1", 2024), tarred("1", 2025), tarred("2", 2024)),
+        (
+            "a_tar",
+            tarred("/etc/passwd", 1, "w", b"2"),
+            tarred("/etc/passwd", 2, "w", b"2"),
+            tarred("/etc", 1, "w", b"2"),
+        ),
+        ("a_tgz", tarred("1", 2024, "w:gz"), tarred("1", 2025, "w:gz"), tarred("2", 2024, "w:gz")),
         ("a_pdf", pdf("a", 2024), pdf("a", 2025), pdf("b", 2024)),
     ],
 )
@@ -146,3 +164,13 @@ def test_when_it_was_written_is_no_matter(name: str, then: bytes, now: bytes, ot
 def test_a_broken_archive_is_compared_as_it_is() -> None:
     assert read({"a_zip": b"PK\x03\x04"}, {"a_zip": b"PK\x03\x04"}) == []
     assert read({"a_zip": b"PK\x03\x04a"}, {"a_zip": b"PK\x03\x04b"})
+
+
+def test_a_hostile_tar_is_compared_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    then, now = tarred("1", 2024), tarred("1", 2025)
+    assert read({"a_tar": then[:512]}, {"a_tar": now[:512]})  # says that it has more than is there
+    bomb, other = (gzip.compress(text + bytes(2**20), mtime=0) for text in (then, now))
+    monkeypatch.setattr(stamps, "_MAX_UNPACKED", 2**20)
+    assert read({"a_gz": bomb}, {"a_gz": other})
+    monkeypatch.setattr(stamps, "_MAX_MEMBERS", 0)
+    assert read({"a_tar": then}, {"a_tar": now})

@@ -105,6 +105,9 @@ def test_twenty_images_take_little_time(cells: dict[str, tuple[Any, Any]]) -> No
     found, seconds = images(cells, ["a figure smoothed differently"] * 20)
     assert not found
     assert seconds < 1
+    found, seconds = images(cells, ["axes a pixel beside, as a layout rounds"] * 20)
+    assert not found
+    assert seconds < 4
     found, seconds = images(cells, ["a grid"] * 20)
     assert len(found) == 20
     assert seconds < 2  # as they are all found, pictures of the difference are made

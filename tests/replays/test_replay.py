@@ -261,6 +261,7 @@ BROKEN = {
     "no cells": (lambda text: '{"nbformat": 4, "nbformat_minor": 5, "metadata": {}}', "no list of cells"),
     "too new": (lambda text: text.replace('"nbformat": 4', '"nbformat": 5'), "format 5"),
     "a cell that is none": (lambda text: text.replace('"source": "1"', '"source": [3]'), "cell 0"),
+    "a lone surrogate": (lambda text: text.replace('"source": "1"', '"source": "\\ud800"'), "cell 0.*lone surrogate"),
     "an unknown cell": (lambda text: text.replace('"cell_type": "code"', '"cell_type": "video"'), "cell 0"),
     "a cell of a type that is a list": (
         lambda text: text.replace('"cell_type": "code"', '"cell_type": ["code"]'),

@@ -320,6 +320,16 @@ def test_the_plugin_of_pytest(session: Path, tmp_path: Path) -> None:
     assert "Traceback" not in done
 
 
+def test_pages_of_notebooks_of_one_name(tmp_path: Path) -> None:
+    books = [tmp_path / "books" / name / "n.ipynb" for name in ("a", "b")]
+    for path in books:
+        path.parent.mkdir(parents=True)
+        write(path, code("x = 1", "skip-execution"))
+    _pytest(tmp_path, "--kernel-exec", "books", "--kernel-exec-html", "pages")
+    pages = sorted(path.relative_to(tmp_path / "pages") for path in (tmp_path / "pages").rglob("*.html"))
+    assert pages == [Path("books/a/n.html"), Path("books/b/n.html")]
+
+
 @pytest.mark.long
 def test_the_plugin_does_nothing_unless_it_is_asked(session: Path, tmp_path: Path) -> None:
     assert "no tests ran" in _pytest(tmp_path, str(session.parent))
