@@ -57,6 +57,7 @@ if TYPE_CHECKING:
         Resumption,
         Variable,
     )
+    from kernel_exec.retry import Retry
     from kernel_exec.settings import Limits
     from kernel_exec.sync import Executor
 
@@ -98,6 +99,7 @@ __all__ = [
     "RequestTimeout",
     "ResultNotReady",
     "Resumption",
+    "Retry",
     "Rules",
     "TransferError",
     "UnknownKernel",
@@ -135,6 +137,7 @@ _HOMES = {
     "Replay": "replays.run",
     "ReplayedCell": "results",
     "Resumption": "results",
+    "Retry": "retry",
     "Rules": "compare",
     "Variable": "results",
     "Verification": "replays.verify",

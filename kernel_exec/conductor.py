@@ -30,6 +30,7 @@ from kernel_exec.recording import (
 )
 from kernel_exec.report import Reporter, result_of
 from kernel_exec.results import ExecutionResult
+from kernel_exec.retry import Attempts, Retry, checked_retry
 from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe, with_facts
 from kernel_exec.session import Ending, Session
 from kernel_exec.settings import Limits, SessionSettings, Timeout, checked_limits, checked_text, checked_timeout
@@ -108,6 +109,7 @@ class Conductor:
         self._expiry: asyncio.TimerHandle | None = None
         self._calls: dict[Execution, asyncio.Task[None]] = {}
         self._running: Execution | None = None
+        self._pausing: Execution | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.puts: set[asyncio.Task[None]] = set()
 
@@ -139,8 +141,12 @@ class Conductor:
             await self.open()
 
     async def interrupt(self) -> None:
-        """Interrupt the running cell, if there is one."""
+        """Interrupt the running cell, if there is one; it is not run again, nor is one that waits for that."""
         self.check_usable()
+        if self._running is not None:
+            self._running.interrupted = True
+        if self._pausing is not None:
+            self._pausing.stop.request("cancel")
         if self.kernels.session is not None:
             await self.kernels.session.interrupt()
 
@@ -189,6 +195,7 @@ class Conductor:
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
         *,
+        retry: Retry | None = None,
         watched: bool = False,
         recorded: bool = True,
     ) -> Execution:
@@ -199,6 +206,7 @@ class Conductor:
             timeout: seconds that it may run.
             metadata: of the recorded cell.
             on_input: answers `input()`.
+            retry: when it is run again.
             watched: whether its outputs are to be had as they come.
             recorded: whether it is written down.
         """
@@ -208,6 +216,7 @@ class Conductor:
             checked_timeout(timeout, self._settings.timeout),
             metadata=checked_metadata(metadata),
             on_input=on_input,
+            retry=checked_retry(retry),
             watched=watched,
             recorded=recorded,
         )
@@ -219,13 +228,41 @@ class Conductor:
     async def _perform(self, execution: Execution) -> None:
         try:
             async with self._turn:
-                result = await self._answer(execution)
+                result = await self._attempts(execution)
                 self.counters.cells[result.status] += 1
                 execution.finish(result)
         except BaseException as error:
             execution.fail(error)
             if not isinstance(error, Exception):
                 raise
+
+    async def _attempts(self, execution: Execution) -> ExecutionResult:
+        """Run one cell, and again as its caller wants that; nothing else runs in between."""
+        if execution.retry is None:
+            return await self._answer(execution)
+        attempts = Attempts(execution.retry, execution.stop.timeout, asyncio.get_running_loop().time)
+        execution.stop.timeout = attempts.timeout
+        while True:
+            attempts.add(await self._answer(execution))
+            delay = None if execution.unwanted else attempts.delay()
+            if delay is None:
+                break
+            execution.begin_again(attempts.timeout)
+            if await self._pause(execution, delay):
+                attempts.cancelled()
+                break
+            if attempts.restarts():
+                await self._restart()
+        return attempts.whole()
+
+    async def _pause(self, execution: Execution, seconds: float) -> bool:
+        """Wait between two attempts; return whether no other one is wanted."""
+        self._pausing = execution
+        try:
+            await asyncio.wait((execution.stop.wanted,), timeout=seconds)
+        finally:
+            self._pausing = None
+        return execution.stop.wanted.done()
 
     async def _answer(self, execution: Execution) -> ExecutionResult:
         """Run one cell in the kernel that is there; the result is in the recording when this returns."""

@@ -24,6 +24,7 @@ from kernel_exec.recording import (
     unrun_cell,
 )
 from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Resumption, Variable
+from kernel_exec.retry import Retry
 from kernel_exec.settings import (
     DEFAULT,
     Limits,
@@ -147,6 +148,7 @@ class AsyncExecutor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_output: OnOutput | None = None,
         on_input: OnInput | None = None,
@@ -158,6 +160,7 @@ class AsyncExecutor:
         Args:
             code: the cell, sent as it is.
             timeout: seconds that it may run; None for no bound; the executor's own when not given.
+            retry: when a cell that failed is run again; None for never.
             metadata: of the cell in the recording, such as `{"tags": ["parameters"]}`.
             on_output: called with each output as it arrives: an nbformat output, or a change to earlier ones
                 (see `stream`). When it raises, the cell is interrupted and the exception comes out here.
@@ -171,7 +174,9 @@ class AsyncExecutor:
             InvalidArgument, WrongType: an argument cannot work.
         """
         check_callbacks(on_output, on_input)
-        execution = self._conductor.submit(code, timeout, metadata, on_input, watched=on_output is not None)
+        execution = self._conductor.submit(
+            code, timeout, metadata, on_input, retry=retry, watched=on_output is not None
+        )
         async with Stream(execution) as stream:
             return await stream.fold(on_output)
 
@@ -180,18 +185,20 @@ class AsyncExecutor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
     ) -> Execution:
         """Run a cell in the background; return at once. Arguments and errors as for `execute`."""
         check_callbacks(None, on_input)
-        return self._conductor.submit(code, timeout, metadata, on_input)
+        return self._conductor.submit(code, timeout, metadata, on_input, retry=retry)
 
     def stream(
         self,
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
     ) -> Stream:
@@ -202,7 +209,7 @@ class AsyncExecutor:
         Closing the iterator early interrupts the cell. Arguments and errors as for `execute`.
         """
         check_callbacks(None, on_input)
-        return Stream(self._conductor.submit(code, timeout, metadata, on_input, watched=True))
+        return Stream(self._conductor.submit(code, timeout, metadata, on_input, retry=retry, watched=True))
 
     async def interrupt(self) -> None:
         """Interrupt the running cell, as the stop button of a notebook does; nothing happens when none runs."""

@@ -85,6 +85,8 @@ class Reporter:
         known = _facts(verdict, ending, duration, facts)
         if verdict.status == "timeout":
             known["timeout"] = execution.stop.timeout
+        if execution.retry is not None:
+            known["attempt"] = execution.attempt
         unwritten = None
         if execution.recorded:
             unwritten = await self._scribe.write(Entry(cell, known, execution.metadata, verdict.extra))

@@ -163,6 +163,7 @@ class ExecutionResult:
             beyond a bound, ...).
         truncated: True when output was left out.
         attempts: how many times the code was run; 0 when it never was.
+        earlier: the results of the attempts before the last one, when `retry` was given.
         cell_id: id of the cell in the recording.
     """
 
@@ -183,6 +184,7 @@ class ExecutionResult:
     notes: tuple[str, ...] = ()
     truncated: bool = False
     attempts: int = 1
+    earlier: tuple[ExecutionResult, ...] = ()
     cell_id: str = ""
 
     @property

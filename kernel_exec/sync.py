@@ -22,6 +22,7 @@ from kernel_exec.portal import Portal
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT
 from kernel_exec.recording import CellType
 from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Output, Resumption, Variable
+from kernel_exec.retry import Retry
 from kernel_exec.settings import DEFAULT, Limits, PathLike, Timeout
 from kernel_exec.stream import Stream as AsyncStream
 
@@ -205,6 +206,7 @@ class Executor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_output: OnOutput | None = None,
         on_input: OnInput | None = None,
@@ -212,10 +214,10 @@ class Executor:
         """Run one cell to its end; never raises for what the code did. `on_output` is called in this thread."""
         if on_output is None:
             return self._portal.call(
-                lambda: self._core.execute(code, timeout=timeout, metadata=metadata, on_input=on_input)
+                lambda: self._core.execute(code, timeout=timeout, retry=retry, metadata=metadata, on_input=on_input)
             )
         check_callbacks(on_output, on_input)
-        with self.stream(code, timeout=timeout, metadata=metadata, on_input=on_input) as stream:
+        with self.stream(code, timeout=timeout, retry=retry, metadata=metadata, on_input=on_input) as stream:
             for item in stream:
                 if isinstance(item, ExecutionResult):
                     return item
@@ -227,12 +229,13 @@ class Executor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
     ) -> Execution:
         """Run a cell in the background; return at once."""
         execution = self._portal.call(
-            lambda: self._core.submit(code, timeout=timeout, metadata=metadata, on_input=on_input)
+            lambda: self._core.submit(code, timeout=timeout, retry=retry, metadata=metadata, on_input=on_input)
         )
         return Execution(self, execution)
 
@@ -241,6 +244,7 @@ class Executor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
     ) -> Stream:
@@ -248,7 +252,7 @@ class Executor:
         made: list[AsyncStream] = []
 
         async def stream() -> AsyncStream:
-            made.append(self._core.stream(code, timeout=timeout, metadata=metadata, on_input=on_input))
+            made.append(self._core.stream(code, timeout=timeout, retry=retry, metadata=metadata, on_input=on_input))
             return made[0]
 
         try:
