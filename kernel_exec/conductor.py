@@ -35,6 +35,7 @@ from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe, with_facts
 from kernel_exec.session import Ending, Session
 from kernel_exec.settings import Limits, SessionSettings, Timeout, checked_limits, checked_text, checked_timeout
 from kernel_exec.succession import Succession
+from kernel_exec.transfer import Transfer, checked_filename
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.conversation import Changed, Event, InputWanted, Shown
 from kernel_exec.wire.outputs import Outputs
@@ -195,6 +196,7 @@ class Conductor:
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
         *,
+        filename: str | None = None,
         retry: Retry | None = None,
         watched: bool = False,
         recorded: bool = True,
@@ -206,6 +208,7 @@ class Conductor:
             timeout: seconds that it may run.
             metadata: of the recorded cell.
             on_input: answers `input()`.
+            filename: where its code is kept, in the work directory.
             retry: when it is run again.
             watched: whether its outputs are to be had as they come.
             recorded: whether it is written down.
@@ -216,6 +219,7 @@ class Conductor:
             checked_timeout(timeout, self._settings.timeout),
             metadata=checked_metadata(metadata),
             on_input=on_input,
+            filename=checked_filename(filename, self.home.own, self.home.workdir),
             retry=checked_retry(retry),
             watched=watched,
             recorded=recorded,
@@ -273,6 +277,9 @@ class Conductor:
         outputs = Outputs(self.limits, spill)
         cell_id = uuid.uuid4().hex[:8]
         start = time.monotonic()
+        if execution.filename is not None:
+            place = tuple(Path(execution.filename).parts)
+            await self.worker.run(Transfer(self.home.workdir).send, execution.code.encode(), place)
         not_seen = await self.bring_in(session)
         if session.died.done():
             execution.cell = Cell(cell_id, execution.code, "", outputs)

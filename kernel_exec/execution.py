@@ -101,6 +101,7 @@ class Execution:
         *,
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
+        filename: str | None = None,
         retry: Retry | None = None,
         watched: bool = False,
         recorded: bool = True,
@@ -108,6 +109,8 @@ class Execution:
         self.code = code
         self.metadata = metadata or {}
         """Of the recorded cell, as its caller gave it."""
+        self.filename = filename
+        """Where its code is kept, from the work directory on."""
         self.recorded = recorded
         self.on_input = on_input
         self.retry = retry

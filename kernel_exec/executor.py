@@ -148,6 +148,7 @@ class AsyncExecutor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        filename: str | None = None,
         retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_output: OnOutput | None = None,
@@ -160,6 +161,8 @@ class AsyncExecutor:
         Args:
             code: the cell, sent as it is.
             timeout: seconds that it may run; None for no bound; the executor's own when not given.
+            filename: where in the work directory the code is kept, such as "analysis.py"; what it raises points into
+                that file (with kernels of other launchers the file is kept, and no more).
             retry: when a cell that failed is run again; None for never.
             metadata: of the cell in the recording, such as `{"tags": ["parameters"]}`.
             on_output: called with each output as it arrives: an nbformat output, or a change to earlier ones
@@ -171,11 +174,12 @@ class AsyncExecutor:
             ExecutorClosed: the executor is closed, or of another process.
             KernelStartError: a fresh kernel was needed and could not be started.
             RecordingError: the notebook cannot be begun.
+            TransferError: the code cannot be kept under its name; it was not run.
             InvalidArgument, WrongType: an argument cannot work.
         """
         check_callbacks(on_output, on_input)
         execution = self._conductor.submit(
-            code, timeout, metadata, on_input, retry=retry, watched=on_output is not None
+            code, timeout, metadata, on_input, filename=filename, retry=retry, watched=on_output is not None
         )
         async with Stream(execution) as stream:
             return await stream.fold(on_output)
@@ -185,19 +189,21 @@ class AsyncExecutor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        filename: str | None = None,
         retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
     ) -> Execution:
         """Run a cell in the background; return at once. Arguments and errors as for `execute`."""
         check_callbacks(None, on_input)
-        return self._conductor.submit(code, timeout, metadata, on_input, retry=retry)
+        return self._conductor.submit(code, timeout, metadata, on_input, filename=filename, retry=retry)
 
     def stream(
         self,
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        filename: str | None = None,
         retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
@@ -209,7 +215,9 @@ class AsyncExecutor:
         Closing the iterator early interrupts the cell. Arguments and errors as for `execute`.
         """
         check_callbacks(None, on_input)
-        return Stream(self._conductor.submit(code, timeout, metadata, on_input, retry=retry, watched=True))
+        return Stream(
+            self._conductor.submit(code, timeout, metadata, on_input, filename=filename, retry=retry, watched=True)
+        )
 
     async def interrupt(self) -> None:
         """Interrupt the running cell, as the stop button of a notebook does; nothing happens when none runs."""
@@ -464,8 +472,8 @@ class AsyncExecutor:
         conductor.resumes = True
         conductor.home.number_after(len(origin.program.cells))
 
-        def submit(code: str, timeout: float | None) -> Execution:
-            return conductor.submit(code, timeout, recorded=False)
+        def submit(code: str, timeout: float | None, filename: str | None) -> Execution:
+            return conductor.submit(code, timeout, filename=filename, recorded=False)
 
         async def names() -> Collection[str]:
             return [variable.name for variable in await self.variables()]

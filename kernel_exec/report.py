@@ -85,6 +85,8 @@ class Reporter:
         known = _facts(verdict, ending, duration, facts)
         if verdict.status == "timeout":
             known["timeout"] = execution.stop.timeout
+        if execution.filename is not None:
+            known["filename"] = execution.filename
         if execution.retry is not None:
             known["attempt"] = execution.attempt
         unwritten = None

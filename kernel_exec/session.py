@@ -166,6 +166,7 @@ class Session:
         self._channels.execute(
             execution.code,
             cell_id,
+            filename=execution.filename,
             allow_stdin=execution.on_input is not None,
             begin=lambda msg_id: self._begin(execution, Cell(cell_id, execution.code, msg_id, outputs), began),
         )

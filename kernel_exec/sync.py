@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypedDict
 
 from kernel_exec import execution as core
 from kernel_exec.callbacks import check_callbacks
@@ -25,6 +25,14 @@ from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspecti
 from kernel_exec.retry import Retry
 from kernel_exec.settings import DEFAULT, Limits, PathLike, Timeout
 from kernel_exec.stream import Stream as AsyncStream
+
+
+class _Options(TypedDict):
+    timeout: Timeout
+    filename: str | None
+    retry: Retry | None
+    metadata: Mapping[str, Any] | None
+    on_input: OnInput | None
 
 
 class Execution:
@@ -206,18 +214,18 @@ class Executor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        filename: str | None = None,
         retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_output: OnOutput | None = None,
         on_input: OnInput | None = None,
     ) -> ExecutionResult:
         """Run one cell to its end; never raises for what the code did. `on_output` is called in this thread."""
+        options = _Options(timeout=timeout, filename=filename, retry=retry, metadata=metadata, on_input=on_input)
         if on_output is None:
-            return self._portal.call(
-                lambda: self._core.execute(code, timeout=timeout, retry=retry, metadata=metadata, on_input=on_input)
-            )
+            return self._portal.call(lambda: self._core.execute(code, **options))
         check_callbacks(on_output, on_input)
-        with self.stream(code, timeout=timeout, retry=retry, metadata=metadata, on_input=on_input) as stream:
+        with self.stream(code, **options) as stream:
             for item in stream:
                 if isinstance(item, ExecutionResult):
                     return item
@@ -229,14 +237,14 @@ class Executor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        filename: str | None = None,
         retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
     ) -> Execution:
         """Run a cell in the background; return at once."""
-        execution = self._portal.call(
-            lambda: self._core.submit(code, timeout=timeout, retry=retry, metadata=metadata, on_input=on_input)
-        )
+        options = _Options(timeout=timeout, filename=filename, retry=retry, metadata=metadata, on_input=on_input)
+        execution = self._portal.call(lambda: self._core.submit(code, **options))
         return Execution(self, execution)
 
     def stream(
@@ -244,15 +252,17 @@ class Executor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        filename: str | None = None,
         retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
     ) -> Stream:
         """Run a cell and iterate over its outputs as they arrive; the last item is the ExecutionResult."""
+        options = _Options(timeout=timeout, filename=filename, retry=retry, metadata=metadata, on_input=on_input)
         made: list[AsyncStream] = []
 
         async def stream() -> AsyncStream:
-            made.append(self._core.stream(code, timeout=timeout, retry=retry, metadata=metadata, on_input=on_input))
+            made.append(self._core.stream(code, **options))
             return made[0]
 
         try:

@@ -34,6 +34,7 @@ from .guards import Guards, keep_context_in_threads  # noqa: E402
 from .imports import await_matplotlib  # noqa: E402
 from .inspector import Inspector  # noqa: E402
 from .interrupts import Interrupts  # noqa: E402
+from .naming import Compiler  # noqa: E402
 from .outstream import OutStream, quiet  # noqa: E402
 from .reserve import Reserve  # noqa: E402
 from .spool import Spool  # noqa: E402
@@ -46,6 +47,11 @@ _NEEDED = frozenset({"_ih", "_oh", "_dh", "In", "Out", "get_ipython"})
 
 class ZMQInteractiveShell(_Shell):
     """The shell. Named as ipykernel's: libraries look at the name to see where they run."""
+
+    def init_instance_attrs(self) -> None:
+        """Make what each shell has of its own."""
+        super().init_instance_attrs()
+        self.compile = Compiler()
 
     def init_display_formatter(self) -> None:
         """Make the formatter of displays and results."""
@@ -121,6 +127,7 @@ class Kernel(IPythonKernel):
                 self.spool.begin(parent["header"]["msg_id"])
                 self.interrupts.expect()
                 self.reserve.take()
+                self.shell.compile.expect(parent)  # type: ignore[union-attr]
             self.guards.set_parent(parent)
         super().set_parent(ident, parent, channel)
 
