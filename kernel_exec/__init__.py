@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from kernel_exec.executor import AsyncExecutor
     from kernel_exec.kernels.docker import DockerKernel
     from kernel_exec.kernels.host import HostKernel
+    from kernel_exec.kernels.modes import Mode
     from kernel_exec.metrics import Metrics
     from kernel_exec.player import Progress
     from kernel_exec.replays.run import Replay, areplay, replay
@@ -90,6 +91,7 @@ __all__ = [
     "KernelStartError",
     "Limits",
     "Metrics",
+    "Mode",
     "NotebookError",
     "Progress",
     "RecordingError",
@@ -133,6 +135,7 @@ _HOMES = {
     "Inspection": "results",
     "Limits": "settings",
     "Metrics": "metrics",
+    "Mode": "kernels.modes",
     "Progress": "player",
     "Replay": "replays.run",
     "ReplayedCell": "results",

@@ -20,6 +20,7 @@ from kernel_exec.errors import ExecutorClosed, KernelStartError
 from kernel_exec.execution import Execution, OnInput
 from kernel_exec.home import Home
 from kernel_exec.kernels.kinds import KernelSettings, check_limits, checked_kernel
+from kernel_exec.kernels.modes import Mode, checked_mode
 from kernel_exec.metrics import Counters
 from kernel_exec.recording import (
     checked_metadata,
@@ -50,10 +51,12 @@ class Conductor:
         kernel: where and how the kernel runs; None for `HostKernel()`.
         settings: of the session.
         limits: how much its cells may take; None for `Limits()`.
+        mode: how its kernels are set up.
         metadata: of the recording.
 
     Attributes:
         limits: how much its cells may take.
+        mode: how its kernels are set up.
         home: where the session lives on disk.
         worker: the thread that waits for the disk.
         scribe: writes the recording.
@@ -72,11 +75,13 @@ class Conductor:
         kernel: KernelSettings | None,
         settings: SessionSettings,
         limits: Limits | None,
+        mode: str | Mode,
         metadata: Mapping[str, Any] | None,
     ) -> None:
         self._kernel = checked_kernel(kernel)
         self.limits = checked_limits(limits)
         check_limits(self._kernel, self.limits)
+        self.mode = checked_mode(mode)
         self._settings = settings
         self.home = Home(self._settings, self.limits.artifact_bytes)
         self.worker = Worker()
@@ -92,6 +97,7 @@ class Conductor:
                 Session.start,
                 self._kernel,
                 limits=self.limits,
+                mode=self.mode,
                 home=self.home,
                 widgets=self._widgets,
                 on_event=self._happened,
@@ -99,7 +105,7 @@ class Conductor:
             ),
             self.counters,
         )
-        self.reporter = Reporter(self.home, self.limits, self.scribe, self.worker, self.counters)
+        self.reporter = Reporter(self.home, self.limits, self.mode.name, self.scribe, self.worker, self.counters)
         self._given = checked_notebook_metadata(metadata)
         self._metadata: dict[str, Any] = {}
         self._opened = False
@@ -398,6 +404,7 @@ class Conductor:
         """Return the notebook's metadata."""
         facts = {
             "environment": {**environment_of(session.info), **session.kernel.environment},
+            "mode": self.mode.name,
             "workdir": self.home.workdir_from_notebook,
             **({"name": self._settings.name} if self._settings.name else {}),
         }

@@ -15,6 +15,7 @@ from kernel_exec.errors import RecordingError
 from kernel_exec.execution import Execution, OnInput, OnOutput
 from kernel_exec.keepsakes import checked_key, checked_name
 from kernel_exec.kernels.kinds import KernelSettings
+from kernel_exec.kernels.modes import Mode
 from kernel_exec.metrics import Metrics
 from kernel_exec.player import CELL_TIMEOUT, OnProgress
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT
@@ -61,6 +62,8 @@ class AsyncExecutor:
         lifetime: seconds that the session may last; then it is closed. None for no bound.
         limits: how much output, memory and so on its cells may take; None for `Limits()`. One that this kind of
             kernel cannot enforce is refused.
+        mode: how its kernels are set up: "standard", "debug" (tracebacks with local variables, logging, all warnings),
+            "performance" (threads as processors were granted, no history), or a `Mode` of your own.
         name: a name for people, in the recording.
         metadata: of the recording, such as `{"title": "Sales"}`.
 
@@ -77,11 +80,12 @@ class AsyncExecutor:
         timeout: float | None = 60.0,
         lifetime: float | None = None,
         limits: Limits | None = None,
+        mode: str | Mode = "standard",
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         settings = checked_settings(workdir, notebook, timeout, lifetime, name)
-        self._conductor = Conductor(kernel, settings, limits, metadata)
+        self._conductor = Conductor(kernel, settings, limits, mode, metadata)
         self._beside = Beside(self._conductor)
         self._resumed: Resumption | None = None
 
@@ -95,6 +99,7 @@ class AsyncExecutor:
         timeout: float | None = 60.0,
         lifetime: float | None = None,
         limits: Limits | None = None,
+        mode: str | Mode = "standard",
         needed_for: Collection[str] | None = None,
         cell_timeout: float | None = CELL_TIMEOUT,
         on_progress: OnProgress | None = None,
@@ -114,6 +119,7 @@ class AsyncExecutor:
             timeout: as for the executor, for the cells to come.
             lifetime: as for the executor.
             limits: as for the executor.
+            mode: as for the executor.
             needed_for: names of variables; only the cells run that these depend on, which is found from the names that
                 cells read and write, and checked by running: when that was not enough, all of them run. None for all.
             cell_timeout: seconds that each of the cells may run again; None for no bound.
@@ -136,6 +142,7 @@ class AsyncExecutor:
             timeout=timeout,
             lifetime=lifetime,
             limits=limits,
+            mode=mode,
             name=origin.name,
         )
         await executor._resume(origin, needs, seconds, on_progress)

@@ -164,6 +164,7 @@ class ExecutionResult:
         truncated: True when output was left out.
         attempts: how many times the code was run; 0 when it never was.
         earlier: the results of the attempts before the last one, when `retry` was given.
+        mode: name of the mode that the kernel was set up in.
         cell_id: id of the cell in the recording.
     """
 
@@ -185,6 +186,7 @@ class ExecutionResult:
     truncated: bool = False
     attempts: int = 1
     earlier: tuple[ExecutionResult, ...] = ()
+    mode: str = "standard"
     cell_id: str = ""
 
     @property

@@ -18,6 +18,7 @@ from kernel_exec.home import Home
 from kernel_exec.kernels.death import Death, Usage, megabytes
 from kernel_exec.kernels.kernel import Kernel
 from kernel_exec.kernels.kinds import KernelSettings
+from kernel_exec.kernels.modes import Mode
 from kernel_exec.settings import Limits
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.channels import Buffer, Channel, Channels
@@ -100,6 +101,7 @@ class Session:
         settings: KernelSettings,
         *,
         limits: Limits,
+        mode: Mode,
         home: Home,
         widgets: Widgets,
         on_event: Callable[[Event], None],
@@ -110,6 +112,7 @@ class Session:
         Args:
             settings: what kind of kernel, and how.
             limits: what it may use.
+            mode: how it is set up.
             home: its working directory, made when it is missing, and what is to be removed if this process ends
                 without stopping the kernel.
             widgets: follows the widgets of the kernel.
@@ -123,6 +126,7 @@ class Session:
             settings,
             cwd=home.workdir,
             limits=limits,
+            mode=mode,
             cleanup=home.cleanup,
             prepare=home.make,
             timeout=START_TIMEOUT,

@@ -16,6 +16,7 @@ from kernel_exec.errors import KernelExecError
 from kernel_exec.execution import OnInput, OnOutput
 from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.kinds import KernelSettings
+from kernel_exec.kernels.modes import Mode
 from kernel_exec.metrics import Metrics
 from kernel_exec.player import CELL_TIMEOUT, OnProgress
 from kernel_exec.portal import Portal
@@ -151,6 +152,7 @@ class Executor:
         timeout: float | None = 60.0,
         lifetime: float | None = None,
         limits: Limits | None = None,
+        mode: str | Mode = "standard",
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
@@ -161,6 +163,7 @@ class Executor:
             timeout=timeout,
             lifetime=lifetime,
             limits=limits,
+            mode=mode,
             name=name,
             metadata=metadata,
         )
@@ -182,6 +185,7 @@ class Executor:
         timeout: float | None = 60.0,
         lifetime: float | None = None,
         limits: Limits | None = None,
+        mode: str | Mode = "standard",
         needed_for: Collection[str] | None = None,
         cell_timeout: float | None = CELL_TIMEOUT,
         on_progress: OnProgress | None = None,
@@ -197,6 +201,7 @@ class Executor:
                     timeout=timeout,
                     lifetime=lifetime,
                     limits=limits,
+                    mode=mode,
                     needed_for=needed_for,
                     cell_timeout=cell_timeout,
                     on_progress=on_progress,

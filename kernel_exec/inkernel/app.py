@@ -34,6 +34,8 @@ from .guards import Guards, keep_context_in_threads  # noqa: E402
 from .imports import await_matplotlib  # noqa: E402
 from .inspector import Inspector  # noqa: E402
 from .interrupts import Interrupts  # noqa: E402
+from .local_variables import LOCALS_VARIABLE, local_variables  # noqa: E402
+from .logs import LOG_LEVEL_VARIABLE, show_logging  # noqa: E402
 from .naming import Compiler  # noqa: E402
 from .outstream import OutStream, quiet  # noqa: E402
 from .reserve import Reserve  # noqa: E402
@@ -83,6 +85,11 @@ class ZMQInteractiveShell(_Shell):
         self.kernel.interrupts.hide(sys.exc_info()[2])
         super().showtraceback(*args, **kwargs)
 
+    def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
+        if os.environ.get(LOCALS_VARIABLE):
+            stb = [*stb, *local_variables(evalue.__traceback__, self.compile)]
+        super()._showtraceback(etype, evalue, stb)
+
 
 class Kernel(IPythonKernel):
     """The kernel."""
@@ -101,6 +108,8 @@ class Kernel(IPythonKernel):
         self.inspector = Inspector(self)
         self.reserve = Reserve()
         super().__init__(**kwargs)
+        if level := os.environ.get(LOG_LEVEL_VARIABLE):
+            show_logging(level)
 
     @property
     def kernel_info(self) -> dict[str, Any]:

@@ -33,6 +33,10 @@ class Compiler(XCachingCompiler):
             return self._cell[1]
         return str(super().get_code_name(raw_code, transformed_code, number))
 
+    def is_cell(self, name: str) -> bool:
+        """Return whether what is compiled under a name is the code of a cell."""
+        return name in self._filename_map
+
     def format_code_name(self, name: str) -> Any:
         """Return what a traceback calls some code; None for a file as for any other."""
         return None if name in self._files else super().format_code_name(name)

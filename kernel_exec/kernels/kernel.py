@@ -14,6 +14,7 @@ from kernel_exec.errors import KernelStartError
 from kernel_exec.kernels.death import Death, Usage
 from kernel_exec.kernels.kinds import KernelSettings, provisioner_for
 from kernel_exec.kernels.last_words import SPOOL, Spooled, read_spool
+from kernel_exec.kernels.modes import STANDARD, Mode
 from kernel_exec.kernels.supervised import SupervisedProvisioner
 from kernel_exec.settings import Limits
 from kernel_exec.wire.messages import Message
@@ -60,6 +61,7 @@ class Kernel:
         *,
         cwd: Path,
         limits: Limits,
+        mode: Mode = STANDARD,
         cleanup: Sequence[Path] = (),
         own: Sequence[Path] = (),
         prepare: Callable[[], None] = lambda: None,
@@ -72,6 +74,7 @@ class Kernel:
             settings: which kernel.
             cwd: its working directory.
             limits: what it may use.
+            mode: how it is set up.
             cleanup: what is removed when this process ends without `stop`.
             own: files and folders of the recording.
             prepare: makes what is to be cleaned up; called when that is certain.
@@ -82,7 +85,7 @@ class Kernel:
             UnknownKernel: there is no such kernelspec.
             KernelStartError: the kernel cannot be executed, or not in time; or `prepare` fails.
         """
-        provisioner = provisioner_for(settings, limits)
+        provisioner = provisioner_for(settings, limits, mode)
         provisioner.cleanup_paths, provisioner.own_paths = list(cleanup), own
         provisioner.expires = None if lifetime is None else time.time() + lifetime
         await provisioner.prepare()
