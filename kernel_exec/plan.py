@@ -17,7 +17,7 @@ Place = int | str
 
 ONCE = "run-once"
 """Tag of a cell that must not run twice: it sends a letter, or pays for something."""
-_FAILED = frozenset({"error", "timeout", "interrupted", "died"})
+_FAILED = ("error", "timeout", "interrupted", "died")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,8 +24,9 @@ from kernel_exec.replays.verify import Verification, averify
 def verify(arguments: VerifyArguments) -> int:
     """Verify the notebooks; return the exit status."""
     try:
+        _refuse_same_pages(arguments)
         done = asyncio.run(_verifications(arguments))
-        _write(arguments, [one for one in done if isinstance(one, Verification)])
+        _write(arguments, done)
     except InvalidArgument as error:
         return _refuse(str(error), status.USAGE)
     except OSError as error:
@@ -66,14 +68,25 @@ async def _verifications(arguments: VerifyArguments) -> Sequence[Verification | 
         return await side_by_side(arguments.notebooks, run, jobs=arguments.jobs)
 
 
-def _write(arguments: VerifyArguments, done: Sequence[Verification]) -> None:
+def _refuse_same_pages(arguments: VerifyArguments) -> None:
+    if arguments.html:
+        pages = Counter(_page(arguments, arguments.html, notebook) for notebook in arguments.notebooks)
+        if twice := [str(page) for page, number in pages.items() if number > 1]:
+            raise InvalidArgument(f"several pages would become {', '.join(twice)}: verify these one by one")
+
+
+def _page(arguments: VerifyArguments, html: Path, notebook: Path) -> Path:
+    single = len(arguments.notebooks) == 1 and html.suffix == ".html"
+    return html if single else html / f"{notebook.stem}.html"
+
+
+def _write(arguments: VerifyArguments, done: Sequence[Verification | NotRun]) -> None:
     if arguments.junit:
         arguments.junit.parent.mkdir(parents=True, exist_ok=True)
         arguments.junit.write_text(junit_of(done), encoding="utf-8")
-    for one in done if arguments.html else ():
-        assert arguments.html is not None
-        single = len(arguments.notebooks) == 1 and arguments.html.suffix == ".html"
-        one.to_html(arguments.html if single else arguments.html / f"{one.origin.stem}.html")
+    for one in done:
+        if arguments.html and isinstance(one, Verification):
+            one.to_html(_page(arguments, arguments.html, one.origin))
 
 
 def _exit(one: Verification | NotRun) -> int:

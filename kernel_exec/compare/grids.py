@@ -10,7 +10,7 @@ import html
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import islice, takewhile
 
 MAX_CELLS = 100_000
 _MAX_SPAN = 1_000
@@ -77,7 +77,7 @@ _EMPTY = Cell("")
 
 
 def tables_of(text: str) -> tuple[list[Table], str]:
-    """Return the tables in HTML, and the text without them.
+    """Return the tables in HTML, and the text around them: what is before and behind them, and their captions.
 
     Raises:
         TooLarge: they have too many cells.
@@ -86,7 +86,8 @@ def tables_of(text: str) -> tuple[list[Table], str]:
     rest: list[str] = []
     end = 0
     for start, stop in _spans(text):
-        rest.append(text[end:start])
+        opening, first = islice(_TAG.finditer(text, start, stop), 2)
+        rest += text[end:start], text[opening.end() : first.start()]  # its caption
         grids.append(_grid(text[start:stop], sum(len(grid.places) for grid in grids)))
         end = stop
     return list(map(_named, grids)), "".join((*rest, text[end:]))

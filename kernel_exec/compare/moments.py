@@ -15,21 +15,21 @@ from kernel_exec.compare.terms import Manner, Terms
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 _MONTH = rf"(?:{'|'.join(_MONTHS)})[a-z]{{0,6}}\.?"
-_CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?"
+_CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d{1,9})?)?(?: ?[AP]M)?"
 MOMENT = (
     r"(?<![\w.])(?:"
     r"datetime\.date(?:time)?\(\d{4}(?:, \d{1,6}){2,6}\)?"
     rf"|\d{{4}}(?P<dash>[-/])\d{{2}}(?P=dash)\d{{2}}(?:[T ]{_CLOCK}(?:Z| ?[+-]\d{{2}}:?\d{{2}}| UTC)?)?"
     r"|\d{8}[-_T]\d{6}"
-    rf"|\d{{1,2}}/\d{{1,2}}/\d{{4}}(?:,? {_CLOCK})?"
+    rf"|\d{{1,2}}(?P<stop>[/.])\d{{1,2}}(?P=stop)\d{{4}}(?:,? {_CLOCK})?"
     rf"|(?:[A-Z][a-z]{{2}},? )?(?:{_MONTH} {{1,2}}\d{{1,2}}|\d{{1,2}} {_MONTH})"
-    rf"(?:,? {_CLOCK})?(?: [A-Z]{{3,4}})?,? \d{{4}}(?: {_CLOCK})?"
+    rf"(?:,? {_CLOCK})?(?: [A-Z]{{3,4}})?,? \d{{4}}(?:,?(?: at)? {_CLOCK})?"
     r")(?!\w)"
 )
-"""A date with or without a time of day; it has a group of its own, `dash`."""
+"""A date with or without a time of day; it has groups of its own, `dash` and `stop`."""
 
 _ISO = re.compile(r"(\d{4})(?:[-/]|, )(\d{1,2})(?:[-/]|, )(\d{1,2})")
-_SLASHES = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})")
+_SLASHES = re.compile(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})")
 _NAMED = re.compile(rf"(?:({'|'.join(_MONTHS)})\D*(\d{{1,2}})|(\d{{1,2}}) ({'|'.join(_MONTHS)})).*?(\d{{4}})")
 _WITH_SECONDS = re.compile(r"\d:\d{2}:\d{2}")
 _STAMP = re.compile(r"(\d{4})(\d{2})(\d{2})[-_T]\d{6}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kernel_exec.errors import KernelExecError
 from kernel_exec.execution import Execution
 from kernel_exec.magics.errand import Errand
 from kernel_exec.magics.errors import UsageError
@@ -39,10 +40,12 @@ class Done:
     Attributes:
         result: the cell's.
         values: the variables that were wanted; empty when it did not end well.
+        refused: why the first one is missing that could not be taken out; None when all were.
     """
 
     result: ExecutionResult
     values: dict[str, Any] = field(default_factory=dict)
+    refused: KernelExecError | None = None
 
 
 async def run(errand: Errand[Done], session: Session, cell: Cell, *, may_ask: bool) -> Done:
@@ -120,6 +123,10 @@ async def _bring(session: Session, cell: Cell) -> None:
 
 
 async def _taken(session: Session, cell: Cell, result: ExecutionResult) -> Done:
-    if not result.ok:
-        return Done(result)
-    return Done(result, {name: await session.executor.get(name) for name in cell.wanted})
+    done = Done(result)
+    for name in cell.wanted if result.ok else ():
+        try:
+            done.values[name] = await session.executor.get(name)
+        except KernelExecError as error:
+            done = replace(done, refused=done.refused or error)
+    return done

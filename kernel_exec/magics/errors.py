@@ -55,6 +55,15 @@ def failure(
     return raised
 
 
+def interrupted(pressed: KeyboardInterrupt) -> KeyboardInterrupt:
+    """Return what stands in the notebook for an interrupt: the traceback of the session's cell, or none of a wait."""
+    if hasattr(pressed, "_render_traceback_"):
+        return pressed
+    told = ErrorInfo("KeyboardInterrupt", str(pressed))
+    shown: KeyboardInterrupt = _named(told.name, KeyboardInterrupt, (), told)(told.value)
+    return shown
+
+
 def _named(name: str, base: type[BaseException], traceback: Sequence[str], told: ErrorInfo) -> Any:
     """Return a class of that name whose instances show themselves as that traceback."""
     lines = list(traceback)

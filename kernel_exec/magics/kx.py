@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from kernel_exec.magics import cells
 from kernel_exec.magics.arguments import HELP, kernel_of, limits_of, parsed_cell, parsed_line
 from kernel_exec.magics.cells import Cell, Done, Job
 from kernel_exec.magics.errand import Errand
-from kernel_exec.magics.errors import UsageError, failure
+from kernel_exec.magics.errors import UsageError, failure, interrupted
 from kernel_exec.magics.relay import Relay
 from kernel_exec.magics.replaying import prepared, replay
 from kernel_exec.magics.sessions import Session, Sessions, copied
@@ -69,6 +70,8 @@ class Kx(Magics):
                 self._cell(parsed_cell(line), cell)
         except ExecutionFailed:
             raise
+        except KeyboardInterrupt as pressed:
+            raise interrupted(pressed) from None
         except (KernelExecError, OSError) as error:
             raise UsageError(str(error)) from error
 
@@ -83,6 +86,8 @@ class Kx(Magics):
         if missing := [name for name in options.ins if name not in namespace]:
             raise UsageError(f"%%kx: -i {missing[0]}: this notebook has no variable of that name")
         values = {name: namespace[name] for name in options.ins}
+        if options.bg:  # the notebook may change them before the cell has its turn
+            values = {name: _copied(name, value) for name, value in values.items()}
         timeout = DEFAULT if options.timeout is None else options.timeout
         cell = Cell(code.removesuffix("\n"), timeout, values, options.outs)
         session = self._sessions.get_or_start(options.name)
@@ -116,6 +121,8 @@ class Kx(Magics):
             _say(f"note: {note}")
         if not done.result.ok:
             raise failure(done.result, relay.traceback, pressed=errand.pressed)
+        if done.refused is not None:
+            raise done.refused
 
     def _result(self, options: argparse.Namespace) -> None:
         session = self._sessions.get(options.name)
@@ -196,6 +203,18 @@ def _completion(sessions: Sessions) -> Completion | None:
     except ImportError:
         return None
     return Completion(sessions)
+
+
+def _copied(name: str, value: Any) -> Any:
+    """Return a copy of a variable.
+
+    Raises:
+        UsageError: there can be none.
+    """
+    try:
+        return copy.deepcopy(value)
+    except Exception as error:  # whatever the copying of somebody's objects raises
+        raise UsageError(f"%%kx: -i {name}: it cannot be copied: {error}") from error
 
 
 def _say(text: str) -> None:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import re
+import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -62,6 +63,7 @@ class Sessions:
         self.portal = Portal()
         self._by_name: dict[str, Session] = {}
         self._default: str | None = None
+        self._starting = threading.RLock()  # held by the thread that makes one: another may want that one
         self._pid = os.getpid()
         atexit.register(self.close)
 
@@ -107,7 +109,10 @@ class Sessions:
 
     def get_or_start(self, name: str | None) -> Session:
         """Return a session by its name, None for the default one; made on this machine where there is none."""
-        return self.find(name) or self.start(name or self.default)
+        if (session := self.find(name)) is not None:
+            return session
+        with self._starting:
+            return self.find(name) or self.start(name or self.default)
 
     def start(
         self,
@@ -127,8 +132,6 @@ class Sessions:
         """
         if _NAME.fullmatch(name) is None:
             raise UsageError(f"{name!r} is no name for a session: letters, digits, '_', '-' and '.', a letter first")
-        if name in self._by_name:
-            raise UsageError(f"there is a session {name!r} already: `%kx stop {name}` first, or take another name")
 
         async def made() -> Session:
             executor = AsyncExecutor(
@@ -142,12 +145,15 @@ class Sessions:
             session = self._by_name[name] = Session(name, described(kernel), executor)
             return session
 
-        try:
-            return self.call(made)
-        except BaseException:
-            if name in self._by_name:  # an interrupt came between its start and here
-                self.stop(name)
-            raise
+        with self._starting:
+            if name in self._by_name:
+                raise UsageError(f"there is a session {name!r} already: `%kx stop {name}` first, or take another name")
+            try:
+                return self.call(made)
+            except BaseException:
+                if name in self._by_name:  # an interrupt came between its start and here
+                    self.stop(name)
+                raise
 
     def stop(self, name: str | None) -> Session:
         """End a session: its kernel, its cells, and what is temporary.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from kernel_exec.recording.source import SourceCell
@@ -96,12 +96,12 @@ def bytes_text(size: float) -> str:
 
 
 def moment(value: Any) -> datetime | None:
-    """Return the time that a text tells; None when it tells none, or no zone."""
+    """Return the time that a text tells, in UTC; None when it tells none, no zone, or one beyond what UTC counts."""
     try:
         found = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        return found.astimezone(UTC) if found.tzinfo is not None else None
+    except (TypeError, ValueError, OverflowError):
         return None
-    return found if found.tzinfo is not None else None
 
 
 def _status(cell: SourceCell, *, recorded: bool) -> str:

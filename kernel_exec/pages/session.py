@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from kernel_exec.pages.facts import STATUSES, Artifact, Facts, bytes_text, seconds_text
@@ -70,7 +70,7 @@ def _subtitle(program: Program, facts: Sequence[Facts], name: str) -> str:
 
 
 def _when(time: datetime | None) -> str:
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC" if time else ""
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC" if time else ""
 
 
 def _state(state: str, facts: Sequence[Facts]) -> str:

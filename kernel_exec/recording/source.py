@@ -14,7 +14,7 @@ from keyword import iskeyword
 from pathlib import Path
 from typing import Any
 
-from kernel_exec.errors import InvalidArgument, NotebookError
+from kernel_exec.errors import InvalidArgument, NotebookError, WrongType
 from kernel_exec.recording.cells import CellType
 from kernel_exec.recording.foreign import MAX_DEPTH
 from kernel_exec.wire.messages import depth_beyond
@@ -26,7 +26,7 @@ PARAMETERS = "parameters"
 INJECTED = "injected-parameters"
 _PYTHONS = frozenset({"python", "python3", "ipython"})
 """What notebooks of all ages call it."""
-_TYPES: Mapping[object, CellType] = {"code": "code", "markdown": "markdown", "raw": "raw", "heading": "markdown"}
+_TYPES: Mapping[str, CellType] = {"code": "code", "markdown": "markdown", "raw": "raw", "heading": "markdown"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +138,8 @@ def read_file(path: Path) -> Program:
         NotebookError: it cannot be read, or is no notebook.
     """
     try:
+        if path.is_fifo():  # which would be waited for, without end
+            raise NotebookError(f"the notebook {str(path)!r} cannot be read: it is a pipe, and no file")
         data = path.read_bytes()
     except OSError as error:
         raise NotebookError(f"the notebook {str(path)!r} cannot be read: {error.strerror}") from error
@@ -185,9 +187,12 @@ def with_parameters(program: Program, parameters: Mapping[str, Any]) -> Program:
 
     Raises:
         InvalidArgument: the program is in another language, a name is none, or a value is not of the types of JSON.
+        WrongType: they are no dictionary.
     """
     if not parameters:
         return program
+    if not isinstance(parameters, Mapping):
+        raise WrongType(f"parameters must be a dictionary of values by name, not {type(parameters).__name__}")
     if program.language != "python":
         raise InvalidArgument(f"parameters are set in Python, and this is {program.language}: leave them out")
     lines = ["# Parameters", *(f"{_name(name)} = {_literal(name, value)}" for name, value in parameters.items())]
@@ -211,15 +216,18 @@ def _name(name: object) -> str:
 def _literal(name: str, value: Any) -> str:
     """Return Python for a value: the types of JSON and tuples, with the numbers that JSON does not have."""
     if isinstance(value, float) and not math.isfinite(value):
-        return f"float('{value}')"
+        return f"float('{float(value)}')"
     if isinstance(value, list | tuple):
         items = ", ".join(_literal(name, item) for item in value)
         return f"[{items}]"
     if isinstance(value, Mapping):
         items = ", ".join(f"{_literal(name, key)}: {_literal(name, item)}" for key, item in value.items())
         return f"{{{items}}}"
-    if value is None or isinstance(value, str | int | float):
+    if value is None or isinstance(value, bool):
         return repr(value)
+    for kind in (str, int, float):  # a number of numpy's or a member of an enumeration is one of these, too
+        if isinstance(value, kind):
+            return kind.__repr__(value)
     raise InvalidArgument(
         f"parameter {name!r} holds a {type(value).__name__}: parameters are numbers, texts, lists and dictionaries"
     )
@@ -251,7 +259,8 @@ def read_cell(index: int, cell: Any) -> SourceCell:
     Raises:
         NotebookError: it is no cell.
     """
-    kind = _TYPES.get(cell.get("cell_type")) if isinstance(cell, dict) else None
+    said = cell.get("cell_type") if isinstance(cell, dict) else None
+    kind = _TYPES.get(said) if isinstance(said, str) else None
     source = cell.get("source", "") if isinstance(cell, dict) else None
     lines = source if isinstance(source, list) else [source]
     if kind is None or not all(isinstance(line, str) for line in lines):

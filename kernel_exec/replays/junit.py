@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
+from kernel_exec.replays.many import NotRun
+
 if TYPE_CHECKING:
     from kernel_exec.replays.verify import Verification
 
@@ -14,11 +16,14 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 """What XML 1.0 has no way to express."""
 
 
-def junit_of(verifications: Iterable[Verification]) -> str:
-    """Return a document with a suite for each notebook."""
+def junit_of(verifications: Iterable[Verification | NotRun]) -> str:
+    """Return a document with a suite for each notebook; one that could not be run is an error."""
     root = ET.Element("testsuites")
-    for verification in verifications:
-        _add(root, verification)
+    for one in verifications:
+        if isinstance(one, NotRun):
+            _add_error(root, one)
+        else:
+            _add(root, one)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
@@ -48,6 +53,15 @@ def _add(root: ET.Element, verification: Verification) -> None:
             said = [str(difference) for difference in cell.differences]
             failure = ET.SubElement(case, "failure", {"message": _clean(said[0])})
             failure.text = _clean("\n".join(said))
+
+
+def _add_error(root: ET.Element, one: NotRun) -> None:
+    name, said = _clean(str(one.origin)), _clean(str(one.error))
+    counts = {"tests": "1", "failures": "0", "errors": "1", "skipped": "0"}
+    suite = ET.SubElement(root, "testsuite", {"name": name, "time": "0.000", **counts})
+    case = ET.SubElement(suite, "testcase", {"classname": name, "name": "the notebook", "time": "0.000"})
+    error = ET.SubElement(case, "error", {"type": type(one.error).__name__, "message": said})
+    error.text = said
 
 
 def _clean(text: str) -> str:

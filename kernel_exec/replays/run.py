@@ -146,7 +146,7 @@ async def run_again(
     """Run a notebook that was found into a recording that can be there. Arguments and errors as for `areplay`."""
     seconds = checked_seconds("timeout", timeout)
     program = origin.program
-    plan = steps(with_parameters(program, dict(parameters or {})), since=since, until=until)
+    plan = steps(with_parameters(program, parameters or {}), since=since, until=until)
     executor = AsyncExecutor(
         origin.kernel,
         workdir=origin.workdir,

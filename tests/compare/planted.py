@@ -156,6 +156,7 @@ CHANGES = [
     Planted("a value in JSON", "JSON({'a': [1, 2]})", "JSON({'a': [1, 3]})", "data"),
     Planted("a list in JSON in another order", "JSON([1, 2])", "JSON([2, 1])", "data"),
     Planted("a word in HTML", "HTML('<b>good</b>')", "HTML('<b>bad</b>')", "text"),
+    Planted("a caption", "df.style.set_caption('Sales')", "df.style.set_caption('Costs')", "text"),
     Planted("a tag in HTML", "HTML('<b>good</b>')", "HTML('<i>good</i>')", "text"),
     Planted("a formula", "Latex('$a^2$')", "Latex('$a^3$')", "number"),
     Planted("a heading", "Markdown('# Sales')", "Markdown('## Sales')", "text"),

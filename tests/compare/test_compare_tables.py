@@ -55,6 +55,11 @@ def test_levels_have_names() -> None:
         (table("1") + table("2"), table("1") + table("3"), ["row '0', column '': 2 -> 3"]),
         (table("1"), table("1") + table("2"), ["(empty) -> <"]),
         (table("1") + "<p>2</p>", table("1") + "<p>3</p>", ["2 -> 3"]),
+        (
+            "<table><caption>Sales</caption><tr><td>1</table>",
+            "<table><caption>Costs</caption><tr><td>1</table>",
+            ["Sales -> Costs"],
+        ),
         ('<table><tr><td style="color: red">1', '<table><tr><td style="color: blue">1', ["red -> blue"]),
         (
             '<table><tr><td style="color: red">1</table>',

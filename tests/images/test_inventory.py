@@ -6,13 +6,16 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
+from pandas.testing import assert_frame_equal
 
+from kernel_exec import AsyncExecutor, DockerKernel
 from kernel_exec.kernels.container import DEFAULT_IMAGE
 from kernel_exec.kernels.engine import Engine
-from kernel_exec.kernels.images import inventory, prepared
-from kernel_exec.kernels.images.default import PACKAGES, bootstrap, make_base
-from kernel_exec.kernels.images.inventory import BASE_IMAGE, list_images, prune
+from kernel_exec.kernels.images import default, inventory, prepared
+from kernel_exec.kernels.images.default import PACKAGES, TRIM, bootstrap, make_base
+from kernel_exec.kernels.images.inventory import BASE_IMAGE, find, list_images, prune
 from kernel_exec.kernels.images.prepared import prepare
 from tests.images.conftest import Layered
 
@@ -36,6 +39,25 @@ async def test_the_default_image_is_there(engine: Any, here: Engine, said: list[
     assert "pandas" in found[DEFAULT_IMAGE].requirements
     assert found[DEFAULT_IMAGE].python == image.python
     assert found[DEFAULT_IMAGE].size > found[BASE_IMAGE].size > 10**8
+
+
+async def test_what_the_default_image_has_can_be_used(engine: Any, tmp_path: Path) -> None:
+    table = pd.DataFrame({"a": [1, 2]})
+    async with AsyncExecutor(kernel=DockerKernel(), workdir=tmp_path) as executor:
+        await executor.put("table", table)
+        result = await executor.execute("import matplotlib.pyplot as plt\nplt.plot(table.a); plt.show()")
+        assert (result.status, len(result.images)) == ("ok", 1)
+        assert_frame_equal(await executor.get("table"), table)
+
+
+async def test_an_image_that_lacks_other_parts_is_not_the_default_one(
+    here: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = await find(here, DEFAULT_IMAGE)
+    assert found is not None
+    assert default.is_current(found)
+    monkeypatch.setattr(default, "TRIM", (*TRIM, "pyarrow/*substrait*"))
+    assert not default.is_current(found)
 
 
 async def test_what_is_pruned(engine: Any, here: Engine, layered: Layered, wheels: Path, apart: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import nbformat
@@ -86,6 +87,20 @@ def test_in_the_background(nb: Notebook) -> None:
     nb.ok("%kx stop other")
 
 
+def test_in_the_background_variables_are_as_they_were_when_it_was_called(nb: Notebook, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    nb.ok(f"%%kx lab --bg\nopen({str(gate)!r}).close()")
+    nb.ok("mine = [1]")
+    nb.ok("%%kx lab --bg -i mine\nmine")
+    nb.ok("mine.append(2)")
+    gate.write_text("")
+    nb.ok("%kx result lab")
+    assert nb.ok("%kx result lab").value == "[1]"
+    nb.ok("import threading; mine = threading.Lock()")
+    assert "-i mine: it cannot be copied" in nb.run("%%kx lab --bg -i mine\n1").error["evalue"]
+
+
 def test_results_that_nobody_has_seen_are_bounded(fresh: Notebook) -> None:
     fresh.ok("import kernel_exec.magics.kx\nkernel_exec.magics.kx.MANY_JOBS = 2")
     for number in range(2):
@@ -133,6 +148,15 @@ def test_in_functions_loops_and_coroutines(nb: Notebook) -> None:
     assert ran.text == "0\n1\n2\nend\n"
     ran = nb.run("def f():\n    get_ipython().run_cell_magic('kx', 'lab', '1 / 0')\nf(); print('not reached')")
     assert (ran.text, ran.error["ename"]) == ("", "ZeroDivisionError")
+
+
+def test_threads_that_name_a_new_session_at_once_share_it(fresh: Notebook) -> None:
+    ran = fresh.ok(
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "def each(n):\n    get_ipython().run_cell_magic('kx', f'both -o pid{n}', f'import os; pid{n} = os.getpid()')\n"
+        "with ThreadPoolExecutor(2) as pool: list(pool.map(each, range(2)))\npid0 == pid1"
+    )
+    assert ran.value == "True"
 
 
 def test_unloaded_and_loaded_again(fresh: Notebook) -> None:
@@ -233,6 +257,17 @@ def test_a_value_that_cannot_go(nb: Notebook) -> None:
     assert nb.run("%%kx lab -i mine\n1").error["ename"] == "UsageError"
     ran = nb.run("%%kx lab -o theirs\nprint('ran'); theirs = object()")
     assert (ran.text, ran.error["ename"]) == ("ran\n", "UsageError")
+    ran = nb.run("%%kx lab -o nowhere,fine\nfine = 1")
+    assert "'nowhere'" in ran.error["evalue"]
+    assert nb.ok("fine").value == "1"
+
+
+def test_a_value_that_cannot_go_takes_no_output_with_it(nb: Notebook) -> None:
+    nb.ok("%%kx lab --bg -o nowhere,fine\nfine = 2; print('ran'); 'the value'")
+    ran = nb.run("%kx result lab")
+    assert (ran.text, ran.value) == ("ran\n", "'the value'")
+    assert "'nowhere'" in ran.error["evalue"]
+    assert nb.ok("fine").value == "2"
 
 
 def test_help_fits_a_screen(nb: Notebook) -> None:

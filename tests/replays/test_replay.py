@@ -9,9 +9,11 @@ import subprocess
 import sys
 import threading
 import time
+from http import HTTPMethod, HTTPStatus
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from kernel_exec import (
@@ -73,6 +75,15 @@ def test_parameters_are_set_as_papermill_sets_them(tmp_path: Path) -> None:
     for wrong in ({"a b": 1}, {"class": 1}, {"a": object()}, {1: 2}):
         with pytest.raises(InvalidArgument):
             replay(path, parameters=wrong)  # type: ignore[arg-type]
+
+
+def test_parameters_that_are_of_a_kind_of_their_own(tmp_path: Path) -> None:
+    path = write(tmp_path / "n.ipynb", "print(a, b, c, d)")
+    parameters = {"a": np.float64(0.5), "b": HTTPStatus.OK, "c": HTTPMethod.GET, "d": [np.float64("nan")]}
+    done = replay(path, parameters=parameters)
+    assert done.results[-1].stdout == "0.5 200 GET [nan]\n"
+    with pytest.raises(WrongType, match="parameters must be a dictionary"):
+        replay(path, parameters=[1])  # type: ignore[arg-type]
 
 
 def test_cells_that_do_not_run_are_never_shown_as_run(tmp_path: Path) -> None:
@@ -251,6 +262,10 @@ BROKEN = {
     "too new": (lambda text: text.replace('"nbformat": 4', '"nbformat": 5'), "format 5"),
     "a cell that is none": (lambda text: text.replace('"source": "1"', '"source": [3]'), "cell 0"),
     "an unknown cell": (lambda text: text.replace('"cell_type": "code"', '"cell_type": "video"'), "cell 0"),
+    "a cell of a type that is a list": (
+        lambda text: text.replace('"cell_type": "code"', '"cell_type": ["code"]'),
+        "cell 0",
+    ),
     "nested": (lambda text: '{"cells": ' + "[" * 100_000, "no notebook"),
     "format 3 in name only": (lambda text: text.replace('"nbformat": 4', '"nbformat": 3'), "format 3"),
     "another language": (lambda text: text.replace('"language": "python"', '"language": "R"'), "is in R"),
@@ -273,6 +288,9 @@ def test_no_notebook_at_all(tmp_path: Path) -> None:
         replay(tmp_path / "none.ipynb")
     with pytest.raises(NotebookError, match="Is a directory"):
         replay(tmp_path)
+    os.mkfifo(tmp_path / "pipe.ipynb")
+    with pytest.raises(NotebookError, match="it is a pipe"):
+        replay(tmp_path / "pipe.ipynb")
     with pytest.raises(WrongType):
         replay(3)  # type: ignore[arg-type]
 
@@ -287,6 +305,10 @@ ODD = {
     "the same id twice": (lambda book: book["cells"].append(dict(book["cells"][0])), "same id"),
     "no kernelspec": (lambda book: book["metadata"].pop("kernelspec"), "names no kernel"),
     "metadata that is not allowed": (lambda book: book["cells"][0].update(metadata={"tags": 3}), "invalid"),
+    "facts of ours that are none": (
+        lambda book: book["cells"][0].update(metadata={"tags": 3, "kernel_exec": {"status": ["ok"]}}),
+        "invalid",
+    ),
     "of the notebook": (lambda book: book["metadata"].update(title=3), "invalid"),
 }
 

@@ -273,6 +273,16 @@ def test_artifacts_are_read_from_nowhere_else(tmp_path: Path) -> None:
     assert "secret\n" not in json.dumps(verify(work / "session.ipynb").as_dict())
 
 
+def test_a_page_is_not_written_over_another(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    for folder in (tmp_path, tmp_path / "other"):
+        write(folder / "n.ipynb", code("print(1)", outputs=[_text("1\n")]))
+    done = kx(tmp_path, "verify", "n.ipynb", "other/n.ipynb", "--html", "pages")
+    assert done.returncode == status.USAGE
+    assert "several pages would become pages/n.html" in done.stderr
+    assert not (tmp_path / "pages").exists()
+
+
 def test_the_command(session: Path, tmp_path: Path) -> None:
     done = kx(tmp_path, "verify", str(session))
     assert (done.returncode, done.stderr) == (status.OK, "")
@@ -284,7 +294,13 @@ def test_the_command(session: Path, tmp_path: Path) -> None:
     assert done.returncode == status.ERROR
     assert [one["ok"] for one in json.loads(done.stdout)] == [False, False, True]
     assert sorted(os.listdir(tmp_path / "pages")) == ["bad.html", "session.html"]
-    assert len(ET.parse(tmp_path / "out" / "j.xml").getroot()) == 2
+    differs, broken, same = ET.parse(tmp_path / "out" / "j.xml").getroot()
+    assert [suite.attrib["errors"] for suite in (differs, broken, same)] == ["0", "1", "0"]
+    (error,) = broken.iter("error")
+    assert (error.attrib["type"], error.text) == (
+        "NotebookError",
+        json.loads(done.stdout)[1]["error"]["value"],
+    )
     done = kx(tmp_path, "verify", "bad.ipynb", "broken.ipynb", "--diff")
     assert "replaced" in done.stdout or "inserted" in done.stdout or "modified" in done.stdout
     assert "0 of 2 notebooks gave what they had recorded" in done.stdout

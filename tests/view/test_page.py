@@ -30,6 +30,8 @@ from tests.view.conftest import uri
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0").decode()
 
+BEYOND_UTC = ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59")
+
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -119,6 +121,7 @@ def test_attachments() -> None:
         [{**code("x"), "metadata": {"kernel_exec": [], "execution": 5, "tags": 7}}, {**text("> " * 3000)}],
         [{**code("x"), "metadata": {"kernel_exec": {"duration": float("inf"), "peak_memory": True, "artifacts": {}}}}],
         [code("\ud800"), text("\udfff\0"), code("def f(:\n  \t'''")],
+        [{**code("x"), "metadata": {"execution": {"iopub.status.busy": time}}} for time in BEYOND_UTC],
     ],
 )
 def test_odd_notebooks(tmp_path: Path, cells: list[Any]) -> None:

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from kernel_exec.errors import EngineError, EngineUnavailable, ImageBuildFailed, ImageError
 from kernel_exec.kernels.container import ulimits
 from kernel_exec.kernels.engine import Engine
-from kernel_exec.kernels.images.inventory import ABOUT, BASE, KEY, REQUIREMENTS, Image, label_changes
+from kernel_exec.kernels.images.inventory import ABOUT, BASE, KEY, REQUIREMENTS, TRIMMED, Image, label_changes
 from kernel_exec.kernels.images.python import OLDEST_IPYKERNEL, OLDEST_PYTHON, Python, python_from
 from kernel_exec.kernels.images.wheels import LAST_LINES, files
 from kernel_exec.kernels.leftovers import HOST, OWNER, SESSION, labels
@@ -202,7 +202,11 @@ def _changes(recipe: Recipe, told: Mapping[str, str]) -> str:
     config = recipe.base.config
     entry, command = config.get("Entrypoint") or [], config.get("Cmd") or []
     nobodys = {OWNER: "", HOST: "", SESSION: ""}  # what runs in the new image is not a container of this process
-    made_of = {BASE: recipe.base.name, REQUIREMENTS: "  ".join(recipe.requirements)}
+    made_of = {
+        BASE: recipe.base.name,
+        REQUIREMENTS: "  ".join(recipe.requirements),
+        TRIMMED: "  ".join(recipe.trim),
+    }
     changes = [
         f"USER {config.get('User') or '0'}",
         *([f"ENTRYPOINT {json.dumps(entry)}"] if entry else []),

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 
 from kernel_exec.errors import EngineError, ImageBuildFailed
 from kernel_exec.kernels.container import DEFAULT_IMAGE
@@ -20,6 +20,7 @@ from kernel_exec.kernels.images.inventory import (
     BASE_IMAGE,
     KEY,
     REQUIREMENTS,
+    TRIMMED,
     Image,
     find,
     label_changes,
@@ -34,7 +35,7 @@ WANTED = ("ipykernel", "matplotlib", "numpy", "pandas", "pyarrow")
 """What an analysis of data needs, and what `get` and `put` send tables with."""
 TRIM = (
     *("numpy/**/tests", "pandas/tests", "matplotlib/tests", "mpl_toolkits/**/tests", "pyarrow/tests"),
-    *("pyarrow/include", "pyarrow/*flight*", "pyarrow/*substrait*"),
+    *("pyarrow/include", "pyarrow/*flight*"),  # substrait stays: all the rest is linked to it from pyarrow 26 on
 )
 """What nobody uses of those in a kernel: more than a fifth of their size."""
 
@@ -51,7 +52,7 @@ async def bootstrap(engine: Engine) -> PreparedImage:
     """
     async with only_one("bootstrap"):
         found = await find(engine, DEFAULT_IMAGE)
-        if found is None or not _is_current(found):
+        if found is None or not is_current(found):
             return await _make(engine)
     return PreparedImage(found.id, DEFAULT_IMAGE, await python_of(engine, found))
 
@@ -96,9 +97,10 @@ async def _make(engine: Engine) -> PreparedImage:
     return replace(made, name=DEFAULT_IMAGE)
 
 
-def _is_current(image: Image) -> bool:
+def is_current(image: Image) -> bool:
     """Whether an image is the one that this version makes; which releases of the packages it has does not matter."""
-    return (image.labels.get(BASE), image.labels.get(REQUIREMENTS)) == (BASE_IMAGE, "  ".join(WANTED))
+    told = [unquote(image.labels.get(label, "")) for label in (BASE, REQUIREMENTS, TRIMMED)]
+    return told == [BASE_IMAGE, "  ".join(WANTED), "  ".join(TRIM)]
 
 
 def _key() -> str:

@@ -27,6 +27,8 @@ BASE = "kernel_exec.base"
 """The label with the name of the image that it was made on."""
 REQUIREMENTS = "kernel_exec.requirements"
 """The label with what was installed, sorted, with two spaces between."""
+TRIMMED = "kernel_exec.trimmed"
+"""The label with patterns of what was left out, with two spaces between."""
 ABOUT = "kernel_exec.about"
 """The label with what its Python is, as JSON."""
 
