@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         KernelExecError,
         KernelStartError,
         NotebookError,
+        PolicyDenied,
         RecordingError,
         RequestFailed,
         RequestTimeout,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from kernel_exec.kernels.modes import Mode
     from kernel_exec.metrics import Metrics
     from kernel_exec.player import Progress
+    from kernel_exec.policy import Decision, Policy, Proposal
     from kernel_exec.replays.run import Replay, areplay, replay
     from kernel_exec.replays.verify import Verification, VerifiedCell, averify, verify
     from kernel_exec.results import (
@@ -66,6 +68,7 @@ __all__ = [
     "Artifact",
     "AsyncExecutor",
     "Completions",
+    "Decision",
     "Difference",
     "DockerKernel",
     "EngineError",
@@ -93,7 +96,10 @@ __all__ = [
     "Metrics",
     "Mode",
     "NotebookError",
+    "Policy",
+    "PolicyDenied",
     "Progress",
+    "Proposal",
     "RecordingError",
     "Replay",
     "ReplayedCell",
@@ -124,6 +130,7 @@ _HOMES = {
     "Artifact": "results",
     "AsyncExecutor": "executor",
     "Completions": "results",
+    "Decision": "policy",
     "Difference": "compare",
     "ErrorInfo": "results",
     "Execution": "execution",
@@ -136,7 +143,9 @@ _HOMES = {
     "Limits": "settings",
     "Metrics": "metrics",
     "Mode": "kernels.modes",
+    "Policy": "policy",
     "Progress": "player",
+    "Proposal": "policy",
     "Replay": "replays.run",
     "ReplayedCell": "results",
     "Resumption": "results",

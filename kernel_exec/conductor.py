@@ -19,9 +19,11 @@ from kernel_exec.callbacks import MANY_QUESTIONS, ask
 from kernel_exec.errors import ExecutorClosed, KernelStartError
 from kernel_exec.execution import Execution, OnInput
 from kernel_exec.home import Home
+from kernel_exec.judge import judged
 from kernel_exec.kernels.kinds import KernelSettings, check_limits, checked_kernel
 from kernel_exec.kernels.modes import Mode, checked_mode
 from kernel_exec.metrics import Counters
+from kernel_exec.policy import Policy, Proposal, checked_policy
 from kernel_exec.recording import (
     checked_metadata,
     checked_notebook_metadata,
@@ -52,6 +54,7 @@ class Conductor:
         settings: of the session.
         limits: how much its cells may take; None for `Limits()`.
         mode: how its kernels are set up.
+        policy: what code may run; None for all.
         metadata: of the recording.
 
     Attributes:
@@ -76,12 +79,14 @@ class Conductor:
         settings: SessionSettings,
         limits: Limits | None,
         mode: str | Mode,
+        policy: Policy | None,
         metadata: Mapping[str, Any] | None,
     ) -> None:
         self._kernel = checked_kernel(kernel)
         self.limits = checked_limits(limits)
         check_limits(self._kernel, self.limits)
         self.mode = checked_mode(mode)
+        self._policy = checked_policy(policy)
         self._settings = settings
         self.home = Home(self._settings, self.limits.artifact_bytes)
         self.worker = Worker()
@@ -98,6 +103,7 @@ class Conductor:
                 self._kernel,
                 limits=self.limits,
                 mode=self.mode,
+                guard=self._policy.guard if self._policy else "",
                 home=self.home,
                 widgets=self._widgets,
                 on_event=self._happened,
@@ -282,6 +288,11 @@ class Conductor:
         spill = self.home.spill()
         outputs = Outputs(self.limits, spill)
         cell_id = uuid.uuid4().hex[:8]
+        if self._policy is not None and (reason := await self._denied(execution, self._policy)) is not None:
+            if execution.stop.wanted.done():
+                return result_of(outcome.never_ran(execution.stop), attempts=0)
+            execution.cell = Cell(cell_id, execution.code, "", outputs)
+            return await self.reporter.report(execution, spill, outcome.denied(reason), Ending((), None, None), 0.0)
         start = time.monotonic()
         if execution.filename is not None:
             place = tuple(Path(execution.filename).parts)
@@ -302,6 +313,17 @@ class Conductor:
             self.kernels.replace(session)
         await self._record_widgets()
         return await self.reporter.report(execution, spill, verdict, ending, duration, not_seen)
+
+    async def _denied(self, execution: Execution, policy: Policy) -> str | None:
+        """Ask the policy; return why the cell is not run, None when it is, perhaps with other code."""
+        proposal = Proposal(execution.code, execution.filename, execution.attempt)
+        self._pausing = execution
+        try:
+            judgement = await judged(policy, proposal, execution.stop.wanted)
+        finally:
+            self._pausing = None
+        execution.code, execution.judged = judgement.code, judgement.facts
+        return judgement.denied or ("nobody wants it" if execution.stop.wanted.done() else None)
 
     async def bring_in(self, session: Session) -> tuple[str, ...]:
         """Let the kernel see the work directory as it is now; return why it does not, if so."""

@@ -112,6 +112,8 @@ class Execution:
         self.filename = filename
         """Where its code is kept, from the work directory on."""
         self.recorded = recorded
+        self.judged: Mapping[str, Any] = {}
+        """What was asked and decided before it ran, for the recording."""
         self.on_input = on_input
         self.retry = retry
         self.interrupted = False

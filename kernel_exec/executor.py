@@ -18,6 +18,7 @@ from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.kernels.modes import Mode
 from kernel_exec.metrics import Metrics
 from kernel_exec.player import CELL_TIMEOUT, OnProgress
+from kernel_exec.policy import Policy
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT
 from kernel_exec.recording import (
     CellType,
@@ -64,6 +65,7 @@ class AsyncExecutor:
             kernel cannot enforce is refused.
         mode: how its kernels are set up: "standard", "debug" (tracebacks with local variables, logging, all warnings),
             "performance" (threads as processors were granted, no history), or a `Mode` of your own.
+        policy: what code may run; None for all.
         name: a name for people, in the recording.
         metadata: of the recording, such as `{"title": "Sales"}`.
 
@@ -81,11 +83,12 @@ class AsyncExecutor:
         lifetime: float | None = None,
         limits: Limits | None = None,
         mode: str | Mode = "standard",
+        policy: Policy | None = None,
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         settings = checked_settings(workdir, notebook, timeout, lifetime, name)
-        self._conductor = Conductor(kernel, settings, limits, mode, metadata)
+        self._conductor = Conductor(kernel, settings, limits, mode, policy, metadata)
         self._beside = Beside(self._conductor)
         self._resumed: Resumption | None = None
 
@@ -100,6 +103,7 @@ class AsyncExecutor:
         lifetime: float | None = None,
         limits: Limits | None = None,
         mode: str | Mode = "standard",
+        policy: Policy | None = None,
         needed_for: Collection[str] | None = None,
         cell_timeout: float | None = CELL_TIMEOUT,
         on_progress: OnProgress | None = None,
@@ -120,6 +124,7 @@ class AsyncExecutor:
             lifetime: as for the executor.
             limits: as for the executor.
             mode: as for the executor.
+            policy: as for the executor; it is asked about the cells that run again as well.
             needed_for: names of variables; only the cells run that these depend on, which is found from the names that
                 cells read and write, and checked by running: when that was not enough, all of them run. None for all.
             cell_timeout: seconds that each of the cells may run again; None for no bound.
@@ -143,6 +148,7 @@ class AsyncExecutor:
             lifetime=lifetime,
             limits=limits,
             mode=mode,
+            policy=policy,
             name=origin.name,
         )
         await executor._resume(origin, needs, seconds, on_progress)

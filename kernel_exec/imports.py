@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 _CALLS = frozenset({"__import__", "import_module"})
-_SHELLS = frozenset({"system", "getoutput", "getoutput", "system_piped", "system_raw"})
+_SHELLS = frozenset({"system", "getoutput", "system_piped", "system_raw"})
 SHELL_MAGICS = frozenset({"sx", "system", "bash", "sh", "script", "cmd", "perl", "ruby", "pypy", "python2", "sc"})
 """Magics of IPython that give commands to a shell, or to another interpreter."""
 _MAGIC = re.compile(r"^[ \t]*[!%]|=[ \t]*[!%]", re.MULTILINE)
@@ -82,7 +82,9 @@ def may_have_commands(code: str) -> bool:
 
 
 def _name(function: ast.expr) -> str:
-    return function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+    return (
+        function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+    )
 
 
 def _text(call: ast.Call) -> str:

@@ -90,6 +90,8 @@ class Reporter:
             known["timeout"] = execution.stop.timeout
         if execution.filename is not None:
             known["filename"] = execution.filename
+        if execution.judged:
+            known["policy"] = dict(execution.judged)
         if execution.retry is not None:
             known["attempt"] = execution.attempt
         unwritten = None

@@ -19,6 +19,7 @@ from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.kernels.modes import Mode
 from kernel_exec.metrics import Metrics
 from kernel_exec.player import CELL_TIMEOUT, OnProgress
+from kernel_exec.policy import Policy
 from kernel_exec.portal import Portal
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT
 from kernel_exec.recording import CellType
@@ -153,6 +154,7 @@ class Executor:
         lifetime: float | None = None,
         limits: Limits | None = None,
         mode: str | Mode = "standard",
+        policy: Policy | None = None,
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
@@ -164,6 +166,7 @@ class Executor:
             lifetime=lifetime,
             limits=limits,
             mode=mode,
+            policy=policy,
             name=name,
             metadata=metadata,
         )
@@ -186,6 +189,7 @@ class Executor:
         lifetime: float | None = None,
         limits: Limits | None = None,
         mode: str | Mode = "standard",
+        policy: Policy | None = None,
         needed_for: Collection[str] | None = None,
         cell_timeout: float | None = CELL_TIMEOUT,
         on_progress: OnProgress | None = None,
@@ -202,6 +206,7 @@ class Executor:
                     lifetime=lifetime,
                     limits=limits,
                     mode=mode,
+                    policy=policy,
                     needed_for=needed_for,
                     cell_timeout=cell_timeout,
                     on_progress=on_progress,

@@ -31,6 +31,7 @@ from .budget import CUT_TYPE, DisplayBudget, Sizes, cut_reply, sizes_from  # noq
 from .describe import describing  # noqa: E402
 from .environment import environment  # noqa: E402
 from .guards import Guards, keep_context_in_threads  # noqa: E402
+from .import_guard import POLICY_VARIABLE, guard  # noqa: E402
 from .imports import await_matplotlib  # noqa: E402
 from .inspector import Inspector  # noqa: E402
 from .interrupts import Interrupts  # noqa: E402
@@ -110,6 +111,8 @@ class Kernel(IPythonKernel):
         super().__init__(**kwargs)
         if level := os.environ.get(LOG_LEVEL_VARIABLE):
             show_logging(level)
+        if policy := os.environ.pop(POLICY_VARIABLE, ""):
+            guard(self.shell, policy)
 
     @property
     def kernel_info(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from kernel_exec.errors import KernelStartError
@@ -62,6 +63,7 @@ class Kernel:
         cwd: Path,
         limits: Limits,
         mode: Mode = STANDARD,
+        extra_env: Mapping[str, str] = MappingProxyType({}),
         cleanup: Sequence[Path] = (),
         own: Sequence[Path] = (),
         prepare: Callable[[], None] = lambda: None,
@@ -75,6 +77,7 @@ class Kernel:
             cwd: its working directory.
             limits: what it may use.
             mode: how it is set up.
+            extra_env: variables that it gets whatever others it has.
             cleanup: what is removed when this process ends without `stop`.
             own: files and folders of the recording.
             prepare: makes what is to be cleaned up; called when that is certain.
@@ -86,6 +89,7 @@ class Kernel:
             KernelStartError: the kernel cannot be executed, or not in time; or `prepare` fails.
         """
         provisioner = provisioner_for(settings, limits, mode)
+        provisioner.extra_env = {**provisioner.extra_env, **extra_env}
         provisioner.cleanup_paths, provisioner.own_paths = list(cleanup), own
         provisioner.expires = None if lifetime is None else time.time() + lifetime
         await provisioner.prepare()
