@@ -37,7 +37,7 @@ def _perform(arguments: KernelspecArguments, out: Out) -> None:
             )
             spec = kernelspec(arguments.kind, arguments.display_name or _title(arguments), config)
             place = install(arguments.name, spec, user=arguments.user, prefix=arguments.prefix)
-            out.write(f"installed {arguments.name} in {place}\n")
+            out.write(f"installed {place.name} in {place}\n")
         case ListArguments(json=as_document):
             found = installed()
             if as_document:

@@ -149,20 +149,28 @@ class _Run:
                 good = result.ok or (result.status == "error" and marks.raises)
                 if not good:
                     self._nb_man.cell_exception(cell, cell_index=index)
+        except BaseException:  # Ctrl-C, or nothing can be recorded any more
+            self._nb_man.cell_exception(cell, cell_index=index)
+            raise
         finally:
             self._nb_man.cell_complete(cell, cell_index=index)
         return good
 
     async def _execute(self, cell: Any) -> ExecutionResult:
-        async with self._executor.stream(cell.source) as stream:
-            async for item in stream:
-                if isinstance(item, ExecutionResult):
-                    return item
-                if item["output_type"] in OUTPUTS:
-                    self._say(nbformat.from_dict(item))
-                if self._is_due():
-                    cell.outputs = _outputs(stream.outputs())
-                    self._nb_man.autosave_cell()
+        stream = self._executor.stream(cell.source)
+        try:
+            async with stream:
+                async for item in stream:
+                    if isinstance(item, ExecutionResult):
+                        return item
+                    if item["output_type"] in OUTPUTS:
+                        self._say(nbformat.from_dict(item))
+                    if self._is_due():
+                        cell.outputs = _outputs(stream.outputs())
+                        self._nb_man.autosave_cell()
+        except BaseException:
+            cell.outputs = _outputs(stream.outputs())
+            raise
         raise AssertionError("the stream ended without a result")
 
     def _is_due(self) -> bool:

@@ -57,9 +57,13 @@ def install(name: str, spec: dict[str, Any], *, user: bool, prefix: str | None) 
         prefix: below this directory instead, such as that of a virtual environment.
 
     Raises:
-        InvalidArgument: it can have no such name.
+        InvalidArgument: it can have no such name, or lie in no such place.
         OSError: it cannot be written there.
     """
+    if not name.strip("."):  # it would name the directory of all kernelspecs, or one above, which is removed first
+        raise InvalidArgument(f"a kernelspec cannot be named {name!r}: it needs a letter or a digit")
+    if prefix == "":
+        raise InvalidArgument("a kernelspec cannot be installed below '': name a directory, such as that of sys.prefix")
     with TemporaryDirectory() as folder:
         (Path(folder) / "kernel.json").write_text(json.dumps(spec, indent=1) + "\n")
         for logo in _logos():
@@ -82,6 +86,7 @@ def remove(name: str) -> Path:
     Raises:
         InvalidArgument: there is none of that name that is started by us.
     """
+    name = name.lower()  # as it was installed
     if name not in installed():
         raise InvalidArgument(
             f"no kernelspec named {name!r} is of kernel-exec: `kernel-exec kernelspec list` shows those"
@@ -96,8 +101,8 @@ def config_of(**given: Any) -> dict[str, Any]:
 
 
 def _is_ours(spec: dict[str, Any]) -> bool:
-    wanted = spec.get("metadata", {}).get("kernel_provisioner") or {}
-    return str(wanted.get("provisioner_name", "")).startswith("kernel-exec-")
+    wanted = spec.get("metadata", {}).get("kernel_provisioner")
+    return isinstance(wanted, dict) and str(wanted.get("provisioner_name", "")).startswith("kernel-exec-")
 
 
 def _logos() -> list[Path]:

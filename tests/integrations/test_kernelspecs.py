@@ -71,6 +71,37 @@ def test_what_cannot_be(place: Path, arguments: tuple[str, ...], code: int) -> N
     assert kx("list").stdout == ""
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_name_of_dots_names_no_kernelspec_but_what_holds_them_all(place: Path, name: str) -> None:
+    install(place, "--kind", "host", "--name", "kept")
+    done = install(place, "--kind", "host", "--name", name)
+    assert done.returncode == status.USAGE
+    assert "a letter or a digit" in done.stderr
+    assert kx("list").stdout == "kept: Python (kernel-exec)\n"
+
+
+def test_an_empty_prefix_is_not_everybodys(tmp_path: Path) -> None:
+    done = kx("install", "--kind", "host", "--name", "kx-of-a-test", "--prefix", "")
+    assert done.returncode == status.USAGE
+    assert "name a directory" in done.stderr
+
+
+def test_capital_letters_are_small_ones(place: Path) -> None:
+    assert install(place, "--kind", "host", "--name", "Boxed").stdout.startswith("installed boxed in ")
+    assert kx("remove", "Boxed").returncode == status.OK
+    assert kx("list").stdout == ""
+
+
+def test_a_broken_kernelspec_of_others_hides_none_of_ours(place: Path) -> None:
+    install(place, "--kind", "host", "--name", "boxed")
+    folder = place / "share" / "jupyter" / "kernels" / "broken"
+    folder.mkdir()
+    spec = {"argv": ["true"], "display_name": "x", "language": "python", "metadata": {"kernel_provisioner": "theirs"}}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    done = kx("list")
+    assert (done.returncode, done.stdout, done.stderr) == (status.OK, "boxed: Python (kernel-exec)\n", "")
+
+
 def test_no_permission(tmp_path: Path) -> None:
     (tmp_path / "share").write_text("a file")
     done = install(tmp_path, "--kind", "host")

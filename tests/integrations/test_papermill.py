@@ -76,6 +76,20 @@ def test_a_cell_that_never_ran_is_not_completed(
     assert (cells[2].outputs, cells[2].execution_count) == ([], None)
 
 
+def test_a_cell_that_somebody_interrupted_is_not_completed(tmp_path: Path) -> None:
+    ctrl_c = (
+        f"print('kept', flush=True)\nimport os, signal, time\nos.kill({os.getpid()}, signal.SIGINT)\ntime.sleep(60)"
+    )
+    path = write(tmp_path / "n.ipynb", "1", ctrl_c, "3")
+    with pytest.raises(KeyboardInterrupt):
+        run(path)
+    made = read(tmp_path / "out.ipynb")
+    assert [status(cell) for cell in made.cells] == ["completed", "failed", "pending"]
+    assert made.metadata.papermill.exception is True
+    assert made.cells[1].outputs[0].text == "kept\n"
+    assert made.cells[1].outputs[-1].ename == "ExecutionInterrupted"
+
+
 def test_a_kernel_that_does_not_start(tmp_path: Path) -> None:
     path = write(tmp_path / "n.ipynb", "1", text("x"))
     with pytest.raises(UnknownKernel):
