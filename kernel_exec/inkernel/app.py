@@ -30,9 +30,10 @@ from traitlets import DottedObjectName, Type  # noqa: E402
 from .budget import CUT_TYPE, DisplayBudget, Sizes, cut_reply, sizes_from  # noqa: E402
 from .describe import describing  # noqa: E402
 from .environment import environment  # noqa: E402
+from .fixed import OFFLINE_VARIABLE, SEED_VARIABLE, seed, stay_offline  # noqa: E402
 from .guards import Guards, keep_context_in_threads  # noqa: E402
 from .import_guard import POLICY_VARIABLE, guard  # noqa: E402
-from .imports import await_matplotlib  # noqa: E402
+from .imports import await_imports  # noqa: E402
 from .inspector import Inspector  # noqa: E402
 from .interrupts import Interrupts  # noqa: E402
 from .local_variables import LOCALS_VARIABLE, local_variables  # noqa: E402
@@ -277,5 +278,7 @@ def application() -> type[IPKernelApp]:
     OutStream.sizes = Kernel.sizes = sizes_from(os.environ)
     Kernel.displays = DisplayBudget(directory, Kernel.sizes) if Kernel.sizes else None
     keep_context_in_threads()
-    await_matplotlib()
+    await_imports(seed(int(os.environ[SEED_VARIABLE])) if SEED_VARIABLE in os.environ else {})
+    if OFFLINE_VARIABLE in os.environ:
+        stay_offline()
     return IPKernelApp

@@ -14,6 +14,8 @@ from kernel_exec.kernels.plain import Plain
 
 LOG_LEVEL_VARIABLE = "KERNEL_EXEC_LOG_LEVEL"
 LOCALS_VARIABLE = "KERNEL_EXEC_LOCAL_VARIABLES"
+SEED_VARIABLE = "KERNEL_EXEC_SEED"
+OFFLINE_VARIABLE = "KERNEL_EXEC_OFFLINE"
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 _OPTION = re.compile(r"[A-Za-z]\w*\.[A-Za-z]\w*")
 _THREADS = ("OMP", "OPENBLAS", "MKL", "BLIS", "NUMEXPR")
@@ -33,6 +35,10 @@ class Mode(Plain):
         log_level: from which level on the code's logging goes to standard error; None to leave logging alone. What
             libraries tell of their inner work below INFO is left out.
         local_variables: whether a traceback ends with the local variables of the user's functions.
+        seed: what the generators of random numbers begin with, of Python and of numpy, torch and tensorflow when they
+            are imported; None to leave them alone. Generators that take their seed from the system are none of these.
+        offline: whether code that reaches for the network gets an error that says why. That is for tests, whose results
+            should depend on nothing else; what keeps code in is `DockerKernel(network="none")`.
 
     Raises:
         InvalidArgument, WrongType: one of them cannot work.
@@ -43,6 +49,8 @@ class Mode(Plain):
     options: Mapping[str, str] = field(default_factory=dict)
     log_level: str | None = None
     local_variables: bool = False
+    seed: int | None = None
+    offline: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -56,8 +64,11 @@ class Mode(Plain):
             check_variable(name, value)
         for name, value in self.options.items():
             _check_option(name, value)
-        if not isinstance(self.local_variables, bool):
-            raise WrongType(f"local_variables must be True or False, not {self.local_variables!r}")
+        for what in ("local_variables", "offline"):
+            if not isinstance(getattr(self, what), bool):
+                raise WrongType(f"{what} must be True or False, not {getattr(self, what)!r}")
+        if self.seed is not None and (isinstance(self.seed, bool) or not isinstance(self.seed, int)):
+            raise WrongType(f"seed must be a whole number or None, not {type(self.seed).__name__}")
         if self.log_level is not None and self.log_level not in _LEVELS:
             raise InvalidArgument(f"log_level must be one of {', '.join(_LEVELS)}, or None, not {self.log_level!r}")
         object.__setattr__(self, "env", MappingProxyType(dict(self.env)))
@@ -74,9 +85,12 @@ class Mode(Plain):
         """
         places = {"workdir": workdir, "cpus": str(max(1, int(cpus)))}
         mine = {name: re.sub(r"\{(workdir|cpus)\}", lambda found: places[found[1]], v) for name, v in self.env.items()}
-        ours = {} if self.log_level is None else {LOG_LEVEL_VARIABLE: self.log_level}
-        if self.local_variables:
-            ours[LOCALS_VARIABLE] = "1"
+        ours = {
+            **({} if self.log_level is None else {LOG_LEVEL_VARIABLE: self.log_level}),
+            **({LOCALS_VARIABLE: "1"} if self.local_variables else {}),
+            **({} if self.seed is None else {SEED_VARIABLE: str(self.seed)}),
+            **({OFFLINE_VARIABLE: "1"} if self.offline else {}),
+        }
         if "PYTHONPATH" in mine:
             paths = [mine["PYTHONPATH"], more.get("PYTHONPATH", python_path)]
             return {**ours, **mine, **more, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
@@ -93,7 +107,7 @@ class Mode(Plain):
             KernelStartError: there are options, and it is no kernel that takes some.
         """
         if command is None:
-            if self.options or self.log_level or self.local_variables:
+            if self.options or self.log_level or self.local_variables or self.offline or self.seed is not None:
                 raise KernelStartError(
                     f"the mode {self.name!r} has settings of IPython, and this kernel is none of Python's: choose a "
                     f"mode that has variables only"
@@ -136,11 +150,28 @@ MODES = {
             env={"PYTHONPATH": "{workdir}/optimized", **{f"{name}_NUM_THREADS": "{cpus}" for name in _THREADS}},
             options={"HistoryManager.enabled": "False", "InteractiveShell.cache_size": "0"},
         ),
+        Mode(
+            name="testing",
+            env={
+                "PYTHONUNBUFFERED": "1",
+                "PYTHONHASHSEED": "0",
+                "TZ": "UTC",
+                "LANG": "C.UTF-8",
+                "LC_ALL": "C.UTF-8",
+                "SOURCE_DATE_EPOCH": "946684800",
+                "MATPLOTLIBRC": "/dev/null",
+                "TEST_MODE": "1",
+                **{f"{name}_NUM_THREADS": "1" for name in _THREADS},
+            },
+            seed=0,
+            offline=True,
+        ),
     )
 }
 """The modes that there are. "standard": text that processes write comes unbuffered. "debug": tracebacks with the values
 of local variables, logging from DEBUG on, each warning each time, and what a crash was doing. "performance": as many
-threads for linear algebra as processors were granted, no database of what was run, and no results kept in `Out`."""
+threads for linear algebra as processors were granted, no database of what was run, and no results kept in `Out`.
+"testing": the same results again: seeds, the order of sets, time zone, locale, fonts, one thread, and no network."""
 
 STANDARD = MODES["standard"]
 BARE = Mode(name="bare")

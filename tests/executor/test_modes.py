@@ -29,7 +29,7 @@ print(json.dumps({
 """
 
 
-@pytest.fixture(scope="module", params=["standard", "debug", "performance"])
+@pytest.fixture(scope="module", params=["standard", "debug", "performance", "testing"])
 def told(
     request: pytest.FixtureRequest, kernel: KernelSettings, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, Executor, dict[str, Any]]]:
@@ -98,6 +98,57 @@ def test_one_of_your_own(kernel: KernelSettings, tmp_path: Path) -> None:
         assert ex.execute("get_ipython().InteractiveTB.mode").text == "'Minimal'"
 
 
+CHANCE = """
+import hashlib, io, random, time
+import matplotlib.pyplot as plt
+import numpy as np
+figure = io.BytesIO()
+plt.plot([1, 2]); plt.title("销售"); plt.savefig(figure, format="svg", metadata={"Date": None}); plt.close()
+noon = time.strftime("%H %Z", (2026, 7, 1, 12, 0, 0, 0, 0, 0))
+print(random.random(), np.random.rand(3), np.random.permutation(9), {"a", "b", "c"}, hash("a"), noon)
+print(hashlib.sha256(figure.getvalue()).hexdigest())
+"""
+REACHES = """
+import socket, urllib.request
+def tried(reach):
+    try:
+        return reach()
+    except OSError as error:
+        return f"{type(error).__name__}: {error}"
+print(tried(lambda: urllib.request.urlopen("http://example.invalid/x")))
+print(tried(lambda: socket.create_connection(("192.0.2.1", 80), 1)))
+print(tried(lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("192.0.2.1", 53))))
+print(tried(lambda: socket.socket(socket.AF_INET).connect_ex(("192.0.2.1", 80))))
+server = socket.create_server(("127.0.0.1", 0))
+print(socket.create_connection(server.getsockname()).getpeername() == server.getsockname())
+a, b = socket.socketpair()
+a.sendall(b"y")
+print(b.recv(1))
+"""
+
+
+def test_the_same_by_chance(kernel: KernelSettings, tmp_path: Path) -> None:
+    said = set()
+    for number in range(2):
+        with Executor(kernel, workdir=tmp_path / str(number), mode="testing") as ex:
+            result = ex.execute(CHANCE)
+            assert result.ok, result.text
+            said.add(result.stdout)
+            seeds = notebook(ex.notebook_path).metadata.kernel_exec.environment.seeds
+            assert seeds == {"PYTHONHASHSEED": "0", "KERNEL_EXEC_SEED": "0"}
+    assert len(said) == 1
+
+
+def test_the_network_is_refused_with_the_reason(kernel: KernelSettings, tmp_path: Path) -> None:
+    with Executor(kernel, workdir=tmp_path, mode="testing") as ex:
+        *refused, local, pair = ex.execute(REACHES).stdout.splitlines()
+        assert len(refused) == 4
+        assert all("this session is offline, so that its results do not depend on" in line for line in refused)
+        assert (local, pair) == ("True", "b'y'")
+        uncaught = ex.execute("socket.create_connection(('192.0.2.1', 80))")
+        assert (uncaught.error and uncaught.error.name) == "Offline"
+
+
 @pytest.mark.host_only("containers see nothing of the host's environment")
 def test_what_the_host_has_on_its_path_stays_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "hosts"))
@@ -142,6 +193,9 @@ def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str
         (lambda: Mode(name="x", options={"xmode": "Verbose"}), InvalidArgument),
         (lambda: Mode(name="x", options={"A.b": 3}), InvalidArgument),  # type: ignore[dict-item]
         (lambda: Mode(name="x", log_level="LOUD"), InvalidArgument),
+        (lambda: Mode(name="x", local_variables="yes"), WrongType),  # type: ignore[arg-type]
+        (lambda: Mode(name="x", offline=1), WrongType),  # type: ignore[arg-type]
+        (lambda: Mode(name="x", seed="1"), WrongType),  # type: ignore[arg-type]
     ],
 )
 def test_what_cannot_work(make: Callable[[], object], error: type[Exception]) -> None:
