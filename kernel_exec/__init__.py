@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         Variable,
     )
     from kernel_exec.retry import Retry
+    from kernel_exec.scenarios import Scenario
     from kernel_exec.settings import Limits
     from kernel_exec.sync import Executor
 
@@ -109,6 +110,7 @@ __all__ = [
     "Resumption",
     "Retry",
     "Rules",
+    "Scenario",
     "TransferError",
     "UnknownKernel",
     "UnknownVariable",
@@ -151,6 +153,7 @@ _HOMES = {
     "Resumption": "results",
     "Retry": "retry",
     "Rules": "compare",
+    "Scenario": "scenarios",
     "Variable": "results",
     "Verification": "replays.verify",
     "VerifiedCell": "replays.verify",

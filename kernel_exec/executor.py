@@ -27,6 +27,7 @@ from kernel_exec.recording import (
 )
 from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Resumption, Variable
 from kernel_exec.retry import Retry
+from kernel_exec.scenarios import Scenario, scenario_named
 from kernel_exec.settings import (
     DEFAULT,
     Limits,
@@ -91,6 +92,20 @@ class AsyncExecutor:
         self._conductor = Conductor(kernel, settings, limits, mode, policy, metadata)
         self._beside = Beside(self._conductor)
         self._resumed: Resumption | None = None
+
+    @classmethod
+    def for_scenario(cls, scenario: str | Scenario, **overrides: Any) -> Self:
+        """Return an executor for a purpose.
+
+        Args:
+            scenario: "development", "production", "testing", "sandbox", a scenario of the nearest pyproject.toml, or a
+                `Scenario`; `kernel_exec.scenarios()` has them all.
+            overrides: arguments of the executor, and settings of the scenario's kind of kernel, which win.
+
+        Raises:
+            InvalidArgument, WrongType: there is no such scenario or setting, or it cannot work.
+        """
+        return cls(**scenario_named(scenario).with_overrides(overrides))
 
     @classmethod
     async def resume(

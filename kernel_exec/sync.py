@@ -25,6 +25,7 @@ from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT
 from kernel_exec.recording import CellType
 from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Output, Resumption, Variable
 from kernel_exec.retry import Retry
+from kernel_exec.scenarios import Scenario, scenario_named
 from kernel_exec.settings import DEFAULT, Limits, PathLike, Timeout
 from kernel_exec.stream import Stream as AsyncStream
 
@@ -177,6 +178,11 @@ class Executor:
         self._abandoned = weakref.finalize(self, _abandon, self._core, self._portal, os.getpid())
         self._abandoned.atexit = False
         _left_open.add(self)
+
+    @classmethod
+    def for_scenario(cls, scenario: str | Scenario, **overrides: Any) -> Self:
+        """Return an executor for a purpose: "development", "production", "testing", "sandbox", or one of your own."""
+        return cls(**scenario_named(scenario).with_overrides(overrides))
 
     @classmethod
     def resume(
