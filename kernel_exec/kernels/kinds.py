@@ -61,7 +61,8 @@ def _of_spec(name: str, spec: KernelSpec) -> Callable[..., SupervisedProvisioner
     Raises:
         UnknownKernel: it wants to be started by a provisioner of others.
     """
-    wanted = spec.metadata.get("kernel_provisioner") or {}
+    said = spec.metadata.get("kernel_provisioner")
+    wanted = said if isinstance(said, dict) else {}  # as jupyter_client has it
     match wanted.get("provisioner_name"):
         case None | "local-provisioner" | "kernel-exec-host":
             return HostProvisioner
