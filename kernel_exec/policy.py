@@ -137,7 +137,7 @@ class Policy:
         if self.max_length is not None and len(code) > self.max_length:
             return f"it has {len(code):,} characters, and policy.max_length is {self.max_length:,}"
         for pattern in self.patterns:
-            if found := re.search(pattern, code):
+            if found := re.compile(pattern).search(code):
                 line = code.count("\n", 0, found.start()) + 1
                 return f"line {line} has {found[0][:80]!r}, which a pattern of the policy forbids"
         return next(self._read(code), "")
