@@ -66,7 +66,13 @@ def parsed_line(line: str) -> argparse.Namespace:
     Raises:
         UsageError: it is nothing that can be said there.
     """
-    return _line().parse_args(_words("%kx", line) or ["help"])
+    words = _words("%kx", line) or ["help"]
+    try:
+        return _line().parse_args(words)
+    except UsageError as error:
+        if "--docker" in words and "required: NAME" in str(error):
+            raise UsageError(f"{error}; NAME stands before --docker, which takes the word behind it as IMAGE") from None
+        raise
 
 
 def kernel_of(options: argparse.Namespace) -> KernelSettings:

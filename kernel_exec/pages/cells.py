@@ -12,8 +12,6 @@ from kernel_exec.recording.source import SourceCell
 
 _MANY = 20
 """Artifacts of a cell that are named."""
-_LONG_TEXT = 200_000
-"""Characters of Markdown beyond which it is shown as the text that it is: some of it takes quadratic time."""
 
 
 def cell_html(cell: SourceCell, facts: Facts, *, anchor: str, language: str = "python", nonce: str = "") -> str:
@@ -42,7 +40,7 @@ def _body(cell: SourceCell, language: str, nonce: str) -> str:
         source = code_html(cell.source, language) if cell.source.strip() else ""
         outputs = outputs_html(cell.outputs, nonce=nonce)
         return f'{source}<div class="outputs">{outputs}</div>' if outputs else source
-    if cell.cell_type == "markdown" and len(cell.source) <= _LONG_TEXT:
+    if cell.cell_type == "markdown":
         return markdown_html(cell.source, cell.attachments)
     return f'<pre class="raw">{escaped(cell.source[:LONG])}</pre>'
 

@@ -6,6 +6,8 @@ import re
 
 import nh3
 
+from kernel_exec.pages.tidy import RAW, tidy
+
 PICTURES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml")
 """What an image element may show: in it no script runs, and nothing is loaded
 (https://www.w3.org/TR/SVG2/conform.html#secure-static-mode)."""
@@ -41,7 +43,7 @@ def _kept(tag: str, name: str, value: str) -> str | None:
 _cleaner = nh3.Cleaner(
     tags=_TAGS,
     attributes=_ATTRIBUTES,
-    clean_content_tags={"script", "style", "template", "noscript", "title", "iframe", "noembed", "noframes", "xmp"},
+    clean_content_tags=set(RAW),
     url_schemes={"data", "https", "http", "mailto"},
     attribute_filter=_kept,
     allowed_classes=_CLASSES,
@@ -50,6 +52,10 @@ _cleaner = nh3.Cleaner(
 
 
 def clean(html: str) -> str:
-    """Return HTML without what could run, load, or reach beyond its place."""
+    """Return HTML without what could run, load, or reach beyond its place.
+
+    Raises:
+        TooDeepError: it is nested too deeply.
+    """
     # Half a character of UTF-16 may stand in JSON, and nowhere else.
-    return _cleaner.clean(html.encode("utf-8", "replace").decode())
+    return _cleaner.clean(tidy(html.encode("utf-8", "replace").decode(), _TAGS))

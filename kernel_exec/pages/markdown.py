@@ -10,9 +10,12 @@ from typing import Any
 from urllib.parse import unquote
 
 from kernel_exec.pages.clean import clean
-from kernel_exec.pages.outputs import picture_uri
+from kernel_exec.pages.outputs import LONG, escaped, picture_uri
+from kernel_exec.pages.tidy import TooDeepError
 
 _ATTACHED = re.compile(r'(?<=src=")attachment:([^"]{1,1000})(?=")')
+_LONG_TEXT = 200_000
+"""Characters beyond which it is shown as the text that it is: some of it takes quadratic time."""
 _NONE: Mapping[str, Any] = {}
 
 
@@ -23,8 +26,17 @@ def markdown_html(text: str, attachments: Mapping[str, Any] = _NONE) -> str:
         text: the Markdown; HTML in it is shown as far as it does nothing.
         attachments: pictures that it names, each a MIME bundle.
     """
-    html = _ATTACHED.sub(lambda match: _attached(match[1], attachments), _markdown()(text))
-    return f'<div class="html text">{clean(html)}</div>'
+    if len(text) > _LONG_TEXT:
+        return _raw(text)
+    try:
+        html = _ATTACHED.sub(lambda match: _attached(match[1], attachments), _markdown()(text))
+        return f'<div class="html text">{clean(html)}</div>'
+    except (RecursionError, TooDeepError):  # quotes in quotes, a thousand deep
+        return _raw(text)
+
+
+def _raw(text: str) -> str:
+    return f'<pre class="raw">{escaped(text[:LONG])}</pre>'
 
 
 def _attached(name: str, attachments: Mapping[str, Any]) -> str:
@@ -41,13 +53,4 @@ def _markdown() -> Callable[[str], str]:
     # What is harmful is `clean`'s to know: this one takes attachments for it.
     renderer = mistune.HTMLRenderer(escape=False, allow_harmful_protocols=True)
     render = mistune.create_markdown(renderer=renderer, plugins=["table", "strikethrough", "url"])
-    return lambda text: _rendered(render, text)
-
-
-def _rendered(render: Callable[[str], object], text: str) -> str:
-    try:
-        return str(render(text))
-    except RecursionError:  # quotes in quotes, a thousand deep
-        from kernel_exec.pages.outputs import escaped
-
-        return f"<pre>{escaped(text)}</pre>"
+    return lambda text: str(render(text))

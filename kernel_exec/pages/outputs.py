@@ -12,6 +12,7 @@ from typing import Any
 
 from kernel_exec.pages.ansi import ansi_html, plain
 from kernel_exec.pages.clean import PICTURES, clean
+from kernel_exec.pages.tidy import TooDeepError
 
 LONG = 2**20
 """Characters of one text that are shown."""
@@ -65,10 +66,14 @@ def bundle_html(data: Any, *, nonce: str = "") -> str:
     """Return a MIME bundle as HTML: the richest form that can be shown. Arguments as for `outputs_html`."""
     if not isinstance(data, Mapping):
         return _text(repr(data), "other")
+    left_out = ""
     for mime in _RICHEST_FIRST:
-        if mime in data and (shown := _shown(mime, data[mime], nonce)):
-            return shown
-    return _text(f"[{', '.join(map(str, data)) or 'nothing'}]", "other")
+        try:
+            if mime in data and (shown := _shown(mime, data[mime], nonce)):
+                return left_out + shown
+        except TooDeepError as error:
+            left_out = _text(f"[{mime}: {error}]", "other")
+    return left_out or _text(f"[{', '.join(map(str, data)) or 'nothing'}]", "other")
 
 
 def joined(value: Any) -> str:
@@ -108,7 +113,7 @@ def _shown(mime: str, value: Any, nonce: str) -> str:
     if mime == "text/markdown":
         from kernel_exec.pages.markdown import markdown_html
 
-        return markdown_html(joined(value)[:LONG])
+        return markdown_html(joined(value))
     return _text(joined(value), "plain")
 
 

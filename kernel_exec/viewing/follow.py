@@ -111,16 +111,15 @@ class Follower:
                 if stamp != self._failed:  # half written, or just being swapped: what was seen stays
                     self._failed = stamp
                     return True
-                self._tell(error)  # it is not read again until it changes
+                why = error.strerror if isinstance(error, OSError) and error.strerror else error
+                self.tell(f"The notebook cannot be read now: {why}.")  # it is not read again until it changes
         self._stamp = stamp
         return False
 
-    def _tell(self, error: Exception) -> None:
+    def tell(self, why: str) -> None:
         """Say on the page why it shows nothing newer."""
-        why = error.strerror if isinstance(error, OSError) and error.strerror else error
         seen = self.snapshot
-        head = f"{seen.head}<p>The notebook cannot be read now: {escaped(str(why))}.</p>"
-        self.snapshot = replace(seen, version=seen.version + 1, head=head)
+        self.snapshot = replace(seen, version=seen.version + 1, head=f"{seen.head}<p>{escaped(why)}</p>")
 
     def _looks(self) -> tuple[object, ...]:
         """Return what differs whenever the file may."""

@@ -43,6 +43,7 @@ class Live:
         self._changed = threading.Condition()
         self._watched = 0
         self._ended = False
+        self._failed = False
         self._thread = threading.Thread(target=self._follow, name="kernel_exec view", daemon=True)
         self._thread.start()
 
@@ -93,24 +94,40 @@ class Live:
         self._watch.close()
 
     def _follow(self) -> None:
-        while not self._ended:
-            with self._changed:
-                self._changed.wait_for(lambda: self._watched or self._ended)
-            self._watch.begin()  # before the look, so that no change slips through between the two
-            soon = self._look()
-            time.sleep(_CALM)
-            if not self._ended:
-                self._watch.wait(_SOON if soon else _LATE)
+        try:
+            while not self._ended and not self._failed:
+                with self._changed:
+                    self._changed.wait_for(lambda: self._watched or self._ended)
+                self._watch.begin()  # before the look, so that no change slips through between the two
+                soon = self._look()
+                time.sleep(_CALM)
+                if not self._ended:
+                    self._watch.wait(_SOON if soon else _LATE)
+        except Exception as error:
+            with self._looking:
+                self._fail(error)
 
     def _look(self) -> bool:
         """Look at the file; whether to look again soon."""
+        soon = False
         with self._looking:
             before = self.snapshot
-            soon = self._follower.look()
+            if not self._failed:
+                try:
+                    soon = self._follower.look()
+                except Exception as error:
+                    self._fail(error)
         if self.snapshot is not before:
             with self._changed:
                 self._changed.notify_all()
         return soon
+
+    def _fail(self, error: Exception) -> None:
+        """Look no more, as something went wrong that nobody foresaw; what was seen stays."""
+        self._failed = True
+        self._follower.tell(f"The notebook is not followed any more: {type(error).__name__}: {error}")
+        with self._changed:
+            self._changed.notify_all()
 
 
 def message(title: str, text: str) -> str:

@@ -230,6 +230,7 @@ def test_replay_stops_at_a_failure(nb: Notebook, tmp_path: Path) -> None:
         ("%%kx lab 'x\n1", "no closing quotation"),
         ("%kx frob", "invalid choice: 'frob'"),
         ("%kx start", "NAME"),
+        ("%kx start --docker box", "NAME stands before --docker"),
         ("%kx start lab", "a session 'lab' already"),
         ("%kx start new --kernel nowhere", "nowhere"),
         ("%kx start new --memory much", "memory"),

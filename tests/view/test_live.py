@@ -340,3 +340,28 @@ def test_what_is_too_large_is_told_and_not_read_again(
     assert not follower.look()
     assert len(follower.snapshot.cells) == 3
     assert "cannot be read" not in follower.snapshot.head
+
+
+@pytest.mark.parametrize("broken", ["follow._made", "watch.Watch.wait", "watch.Watch.begin"])
+def test_whatever_goes_wrong_is_told_on_the_page(
+    tmp_path: Path, served: Server, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise SystemError("nobody <foresaw> it")
+
+    write(tmp_path / "session.ipynb", "1")
+    assert ask(served, f"/{served.token}/")[0] == 200
+    seen = served.live.snapshot
+    monkeypatch.setattr(f"kernel_exec.viewing.{broken}", fail)
+    write(tmp_path / "session.ipynb", "1", "2")
+    deadline = time.monotonic() + PATIENCE
+    while "not followed any more" not in served.live.snapshot.head and time.monotonic() < deadline:
+        served.live.wait(served.live.snapshot.version, 0.5)
+    assert "not followed any more: SystemError: nobody &lt;foresaw&gt; it" in served.live.snapshot.head
+    assert served.live.snapshot.cells[0] == seen.cells[0]
+    status, _, body = ask(served, f"/{served.token}/")
+    assert (status, body.count("not followed any more")) == (200, 1)
+    closing = threading.Thread(target=served.live.close)
+    closing.start()
+    closing.join(PATIENCE)
+    assert not closing.is_alive()
