@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         KernelExecError,
         KernelStartError,
         NotebookError,
+        PolicyDenied,
         RecordingError,
         RequestFailed,
         RequestTimeout,
@@ -42,8 +43,10 @@ if TYPE_CHECKING:
     from kernel_exec.executor import AsyncExecutor
     from kernel_exec.kernels.docker import DockerKernel
     from kernel_exec.kernels.host import HostKernel
+    from kernel_exec.kernels.modes import Mode
     from kernel_exec.metrics import Metrics
     from kernel_exec.player import Progress
+    from kernel_exec.policy import Decision, Policy, Proposal
     from kernel_exec.replays.run import Replay, areplay, replay
     from kernel_exec.replays.verify import Verification, VerifiedCell, averify, verify
     from kernel_exec.results import (
@@ -57,6 +60,8 @@ if TYPE_CHECKING:
         Resumption,
         Variable,
     )
+    from kernel_exec.retry import Retry
+    from kernel_exec.scenarios import Scenario
     from kernel_exec.settings import Limits
     from kernel_exec.sync import Executor
 
@@ -64,6 +69,7 @@ __all__ = [
     "Artifact",
     "AsyncExecutor",
     "Completions",
+    "Decision",
     "Difference",
     "DockerKernel",
     "EngineError",
@@ -89,8 +95,12 @@ __all__ = [
     "KernelStartError",
     "Limits",
     "Metrics",
+    "Mode",
     "NotebookError",
+    "Policy",
+    "PolicyDenied",
     "Progress",
+    "Proposal",
     "RecordingError",
     "Replay",
     "ReplayedCell",
@@ -98,7 +108,9 @@ __all__ = [
     "RequestTimeout",
     "ResultNotReady",
     "Resumption",
+    "Retry",
     "Rules",
+    "Scenario",
     "TransferError",
     "UnknownKernel",
     "UnknownVariable",
@@ -120,6 +132,7 @@ _HOMES = {
     "Artifact": "results",
     "AsyncExecutor": "executor",
     "Completions": "results",
+    "Decision": "policy",
     "Difference": "compare",
     "ErrorInfo": "results",
     "Execution": "execution",
@@ -131,11 +144,16 @@ _HOMES = {
     "Inspection": "results",
     "Limits": "settings",
     "Metrics": "metrics",
+    "Mode": "kernels.modes",
+    "Policy": "policy",
     "Progress": "player",
+    "Proposal": "policy",
     "Replay": "replays.run",
     "ReplayedCell": "results",
     "Resumption": "results",
+    "Retry": "retry",
     "Rules": "compare",
+    "Scenario": "scenarios",
     "Variable": "results",
     "Verification": "replays.verify",
     "VerifiedCell": "replays.verify",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kernel_exec.errors import WrongType
-from kernel_exec.execution import Execution, OnInput
+from kernel_exec.execution import Execution
 from kernel_exec.wire.conversation import InputWanted
 
 MANY_QUESTIONS = 10
@@ -27,7 +27,7 @@ async def ask(execution: Execution, event: InputWanted, answer: Callable[[str], 
     """Get the line of input that a cell waits for. When the caller's function raises, the cell is interrupted."""
     try:
         # A kernel may ask although it was told that nobody answers.
-        line = await _line(execution.on_input, event) if execution.on_input else ""
+        line = await called(execution.on_input, event.prompt, event.password) if execution.on_input else ""
         if not isinstance(line, str):
             raise WrongType(f"on_input must return a string, not {type(line).__name__}")
     except Exception as error:
@@ -39,11 +39,12 @@ async def ask(execution: Execution, event: InputWanted, answer: Callable[[str], 
         execution.questions -= 1
 
 
-async def _line(on_input: OnInput, event: InputWanted) -> Any:
-    if inspect.iscoroutinefunction(on_input):
-        return await on_input(event.prompt, event.password)
-    line = await _in_thread(lambda: on_input(event.prompt, event.password))
-    return await line if inspect.isawaitable(line) else line
+async def called(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function of the caller's, which may be asynchronous, or block, and return what it returns."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*arguments)
+    value = await _in_thread(lambda: function(*arguments))
+    return await value if inspect.isawaitable(value) else value
 
 
 async def _in_thread(function: Callable[[], Any]) -> Any:
@@ -59,9 +60,9 @@ async def _in_thread(function: Callable[[], Any]) -> Any:
         try:
             value = function()
         except BaseException as error:
-            raised = error if isinstance(error, Exception) else RuntimeError(f"on_input raised {error!r}")
+            raised = error if isinstance(error, Exception) else RuntimeError(f"it raised {error!r}")
         if not loop.is_closed():
             loop.call_soon_threadsafe(settle, value, raised)
 
-    threading.Thread(target=call, name="kernel-exec-input", daemon=True).start()
+    threading.Thread(target=call, name="kernel-exec-callback", daemon=True).start()
     return await answer

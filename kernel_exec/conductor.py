@@ -19,8 +19,11 @@ from kernel_exec.callbacks import MANY_QUESTIONS, ask
 from kernel_exec.errors import ExecutorClosed, KernelStartError
 from kernel_exec.execution import Execution, OnInput
 from kernel_exec.home import Home
+from kernel_exec.judge import judged
 from kernel_exec.kernels.kinds import KernelSettings, check_limits, checked_kernel
+from kernel_exec.kernels.modes import Mode, checked_mode
 from kernel_exec.metrics import Counters
+from kernel_exec.policy import Policy, Proposal, checked_policy
 from kernel_exec.recording import (
     checked_metadata,
     checked_notebook_metadata,
@@ -30,10 +33,12 @@ from kernel_exec.recording import (
 )
 from kernel_exec.report import Reporter, result_of
 from kernel_exec.results import ExecutionResult
+from kernel_exec.retry import Attempts, Retry, checked_retry
 from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe, with_facts
 from kernel_exec.session import Ending, Session
 from kernel_exec.settings import Limits, SessionSettings, Timeout, checked_limits, checked_text, checked_timeout
 from kernel_exec.succession import Succession
+from kernel_exec.transfer import Transfer, checked_filename
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.conversation import Changed, Event, InputWanted, Shown
 from kernel_exec.wire.outputs import Outputs
@@ -48,10 +53,13 @@ class Conductor:
         kernel: where and how the kernel runs; None for `HostKernel()`.
         settings: of the session.
         limits: how much its cells may take; None for `Limits()`.
+        mode: how its kernels are set up.
+        policy: what code may run; None for all.
         metadata: of the recording.
 
     Attributes:
         limits: how much its cells may take.
+        mode: how its kernels are set up.
         home: where the session lives on disk.
         worker: the thread that waits for the disk.
         scribe: writes the recording.
@@ -70,11 +78,15 @@ class Conductor:
         kernel: KernelSettings | None,
         settings: SessionSettings,
         limits: Limits | None,
+        mode: str | Mode,
+        policy: Policy | None,
         metadata: Mapping[str, Any] | None,
     ) -> None:
         self._kernel = checked_kernel(kernel)
         self.limits = checked_limits(limits)
         check_limits(self._kernel, self.limits)
+        self.mode = checked_mode(mode)
+        self._policy = checked_policy(policy)
         self._settings = settings
         self.home = Home(self._settings, self.limits.artifact_bytes)
         self.worker = Worker()
@@ -90,6 +102,8 @@ class Conductor:
                 Session.start,
                 self._kernel,
                 limits=self.limits,
+                mode=self.mode,
+                guard=self._policy.guard if self._policy else "",
                 home=self.home,
                 widgets=self._widgets,
                 on_event=self._happened,
@@ -97,7 +111,7 @@ class Conductor:
             ),
             self.counters,
         )
-        self.reporter = Reporter(self.home, self.limits, self.scribe, self.worker, self.counters)
+        self.reporter = Reporter(self.home, self.limits, self.mode.name, self.scribe, self.worker, self.counters)
         self._given = checked_notebook_metadata(metadata)
         self._metadata: dict[str, Any] = {}
         self._opened = False
@@ -108,6 +122,7 @@ class Conductor:
         self._expiry: asyncio.TimerHandle | None = None
         self._calls: dict[Execution, asyncio.Task[None]] = {}
         self._running: Execution | None = None
+        self._pausing: Execution | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.puts: set[asyncio.Task[None]] = set()
 
@@ -139,8 +154,12 @@ class Conductor:
             await self.open()
 
     async def interrupt(self) -> None:
-        """Interrupt the running cell, if there is one."""
+        """Interrupt the running cell, if there is one; it is not run again, nor is one that waits for that."""
         self.check_usable()
+        if self._running is not None:
+            self._running.interrupted = True
+        if self._pausing is not None:
+            self._pausing.stop.request("cancel")
         if self.kernels.session is not None:
             await self.kernels.session.interrupt()
 
@@ -189,6 +208,8 @@ class Conductor:
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
         *,
+        filename: str | None = None,
+        retry: Retry | None = None,
         watched: bool = False,
         recorded: bool = True,
     ) -> Execution:
@@ -199,6 +220,8 @@ class Conductor:
             timeout: seconds that it may run.
             metadata: of the recorded cell.
             on_input: answers `input()`.
+            filename: where its code is kept, in the work directory.
+            retry: when it is run again.
             watched: whether its outputs are to be had as they come.
             recorded: whether it is written down.
         """
@@ -208,6 +231,8 @@ class Conductor:
             checked_timeout(timeout, self._settings.timeout),
             metadata=checked_metadata(metadata),
             on_input=on_input,
+            filename=checked_filename(filename, self.home.own, self.home.workdir),
+            retry=checked_retry(retry),
             watched=watched,
             recorded=recorded,
         )
@@ -219,13 +244,41 @@ class Conductor:
     async def _perform(self, execution: Execution) -> None:
         try:
             async with self._turn:
-                result = await self._answer(execution)
+                result = await self._attempts(execution)
                 self.counters.cells[result.status] += 1
                 execution.finish(result)
         except BaseException as error:
             execution.fail(error)
             if not isinstance(error, Exception):
                 raise
+
+    async def _attempts(self, execution: Execution) -> ExecutionResult:
+        """Run one cell, and again as its caller wants that; nothing else runs in between."""
+        if execution.retry is None:
+            return await self._answer(execution)
+        attempts = Attempts(execution.retry, execution.stop.timeout, asyncio.get_running_loop().time)
+        execution.stop.timeout = attempts.timeout
+        while True:
+            attempts.add(await self._answer(execution))
+            delay = None if execution.unwanted else attempts.delay()
+            if delay is None:
+                break
+            execution.begin_again(attempts.timeout)
+            if await self._pause(execution, delay):
+                attempts.cancelled()
+                break
+            if attempts.restarts():
+                await self._restart()
+        return attempts.whole()
+
+    async def _pause(self, execution: Execution, seconds: float) -> bool:
+        """Wait between two attempts; return whether no other one is wanted."""
+        self._pausing = execution
+        try:
+            await asyncio.wait((execution.stop.wanted,), timeout=seconds)
+        finally:
+            self._pausing = None
+        return execution.stop.wanted.done()
 
     async def _answer(self, execution: Execution) -> ExecutionResult:
         """Run one cell in the kernel that is there; the result is in the recording when this returns."""
@@ -235,7 +288,15 @@ class Conductor:
         spill = self.home.spill()
         outputs = Outputs(self.limits, spill)
         cell_id = uuid.uuid4().hex[:8]
+        if self._policy is not None and (reason := await self._denied(execution, self._policy)) is not None:
+            if execution.stop.wanted.done():
+                return result_of(outcome.never_ran(execution.stop), attempts=0)
+            execution.cell = Cell(cell_id, execution.code, "", outputs)
+            return await self.reporter.report(execution, spill, outcome.denied(reason), Ending((), None, None), 0.0)
         start = time.monotonic()
+        if execution.filename is not None:
+            place = tuple(Path(execution.filename).parts)
+            await self.worker.run(Transfer(self.home.workdir).send, execution.code.encode(), place)
         not_seen = await self.bring_in(session)
         if session.died.done():
             execution.cell = Cell(cell_id, execution.code, "", outputs)
@@ -252,6 +313,17 @@ class Conductor:
             self.kernels.replace(session)
         await self._record_widgets()
         return await self.reporter.report(execution, spill, verdict, ending, duration, not_seen)
+
+    async def _denied(self, execution: Execution, policy: Policy) -> str | None:
+        """Ask the policy; return why the cell is not run, None when it is, perhaps with other code."""
+        proposal = Proposal(execution.code, execution.filename, execution.attempt)
+        self._pausing = execution
+        try:
+            judgement = await judged(policy, proposal, execution.stop.wanted)
+        finally:
+            self._pausing = None
+        execution.code, execution.judged = judgement.code, judgement.facts
+        return judgement.denied or ("nobody wants it" if execution.stop.wanted.done() else None)
 
     async def bring_in(self, session: Session) -> tuple[str, ...]:
         """Let the kernel see the work directory as it is now; return why it does not, if so."""
@@ -354,6 +426,7 @@ class Conductor:
         """Return the notebook's metadata."""
         facts = {
             "environment": {**environment_of(session.info), **session.kernel.environment},
+            "mode": self.mode.name,
             "workdir": self.home.workdir_from_notebook,
             **({"name": self._settings.name} if self._settings.name else {}),
         }

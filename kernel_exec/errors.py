@@ -120,6 +120,10 @@ class ExecutionInterrupted(ExecutionFailed):
     """A cell was interrupted or cancelled, or never ran because it was cancelled in the queue."""
 
 
+class PolicyDenied(ExecutionFailed):
+    """The policy did not let a cell run; it did not."""
+
+
 class KernelDiedError(ExecutionFailed):
     """The kernel died; `oom` says whether it ran out of memory."""
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from kernel_exec.errors import InvalidArgument, ResultNotReady
 from kernel_exec.results import ExecutionResult, Output
+from kernel_exec.retry import Retry
 from kernel_exec.settings import checked_seconds
 from kernel_exec.wire.cell import Cell
 
@@ -100,14 +101,25 @@ class Execution:
         *,
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
+        filename: str | None = None,
+        retry: Retry | None = None,
         watched: bool = False,
         recorded: bool = True,
     ) -> None:
         self.code = code
         self.metadata = metadata or {}
         """Of the recorded cell, as its caller gave it."""
+        self.filename = filename
+        """Where its code is kept, from the work directory on."""
         self.recorded = recorded
+        self.judged: Mapping[str, Any] = {}
+        """What was asked and decided before it ran, for the recording."""
         self.on_input = on_input
+        self.retry = retry
+        self.interrupted = False
+        """Whether the caller has interrupted it."""
+        self.attempt = 1
+        """The number of the attempt that runs, or is waited for."""
         self.stop = Stop(timeout)
         self.cell: Cell | None = None
         self.questions = 0
@@ -179,6 +191,17 @@ class Execution:
     def ended_result(self) -> ExecutionResult:
         """Return the result of an execution that is done, or raise what it ended with."""
         return self._ended.result()
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether the caller wants no other attempt, and whoever closes the executor none."""
+        return self.interrupted or self.trouble is not None or self.stop.reason not in (None, "timeout")
+
+    def begin_again(self, timeout: float | None) -> None:
+        """Get ready for another attempt, of `timeout` seconds; it can be cancelled, and be given more time, at once."""
+        self.attempt += 1
+        self.questions = 0
+        self.stop = Stop(timeout)
 
     @property
     def feed(self) -> Feed:

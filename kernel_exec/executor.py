@@ -15,8 +15,10 @@ from kernel_exec.errors import RecordingError
 from kernel_exec.execution import Execution, OnInput, OnOutput
 from kernel_exec.keepsakes import checked_key, checked_name
 from kernel_exec.kernels.kinds import KernelSettings
+from kernel_exec.kernels.modes import Mode
 from kernel_exec.metrics import Metrics
 from kernel_exec.player import CELL_TIMEOUT, OnProgress
+from kernel_exec.policy import Policy
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT
 from kernel_exec.recording import (
     CellType,
@@ -24,6 +26,8 @@ from kernel_exec.recording import (
     unrun_cell,
 )
 from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Resumption, Variable
+from kernel_exec.retry import Retry
+from kernel_exec.scenarios import Scenario, scenario_named
 from kernel_exec.settings import (
     DEFAULT,
     Limits,
@@ -60,6 +64,9 @@ class AsyncExecutor:
         lifetime: seconds that the session may last; then it is closed. None for no bound.
         limits: how much output, memory and so on its cells may take; None for `Limits()`. One that this kind of
             kernel cannot enforce is refused.
+        mode: how its kernels are set up: "standard", "debug" (tracebacks with local variables, logging, all warnings),
+            "performance" (threads as processors were granted, no history), or a `Mode` of your own.
+        policy: what code may run; None for all.
         name: a name for people, in the recording.
         metadata: of the recording, such as `{"title": "Sales"}`.
 
@@ -76,13 +83,29 @@ class AsyncExecutor:
         timeout: float | None = 60.0,
         lifetime: float | None = None,
         limits: Limits | None = None,
+        mode: str | Mode = "standard",
+        policy: Policy | None = None,
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         settings = checked_settings(workdir, notebook, timeout, lifetime, name)
-        self._conductor = Conductor(kernel, settings, limits, metadata)
+        self._conductor = Conductor(kernel, settings, limits, mode, policy, metadata)
         self._beside = Beside(self._conductor)
         self._resumed: Resumption | None = None
+
+    @classmethod
+    def for_scenario(cls, scenario: str | Scenario, **overrides: Any) -> Self:
+        """Return an executor for a purpose.
+
+        Args:
+            scenario: "development", "production", "testing", "sandbox", a scenario of the nearest pyproject.toml, or a
+                `Scenario`; `kernel_exec.scenarios()` has them all.
+            overrides: arguments of the executor, and settings of the scenario's kind of kernel, which win.
+
+        Raises:
+            InvalidArgument, WrongType: there is no such scenario or setting, or it cannot work.
+        """
+        return cls(**scenario_named(scenario).with_overrides(overrides))
 
     @classmethod
     async def resume(
@@ -94,6 +117,8 @@ class AsyncExecutor:
         timeout: float | None = 60.0,
         lifetime: float | None = None,
         limits: Limits | None = None,
+        mode: str | Mode = "standard",
+        policy: Policy | None = None,
         needed_for: Collection[str] | None = None,
         cell_timeout: float | None = CELL_TIMEOUT,
         on_progress: OnProgress | None = None,
@@ -113,6 +138,8 @@ class AsyncExecutor:
             timeout: as for the executor, for the cells to come.
             lifetime: as for the executor.
             limits: as for the executor.
+            mode: as for the executor.
+            policy: as for the executor; it is asked about the cells that run again as well.
             needed_for: names of variables; only the cells run that these depend on, which is found from the names that
                 cells read and write, and checked by running: when that was not enough, all of them run. None for all.
             cell_timeout: seconds that each of the cells may run again; None for no bound.
@@ -135,6 +162,8 @@ class AsyncExecutor:
             timeout=timeout,
             lifetime=lifetime,
             limits=limits,
+            mode=mode,
+            policy=policy,
             name=origin.name,
         )
         await executor._resume(origin, needs, seconds, on_progress)
@@ -147,6 +176,8 @@ class AsyncExecutor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        filename: str | None = None,
+        retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_output: OnOutput | None = None,
         on_input: OnInput | None = None,
@@ -158,6 +189,9 @@ class AsyncExecutor:
         Args:
             code: the cell, sent as it is.
             timeout: seconds that it may run; None for no bound; the executor's own when not given.
+            filename: where in the work directory the code is kept, such as "analysis.py"; what it raises points into
+                that file (with kernels of other launchers the file is kept, and no more).
+            retry: when a cell that failed is run again; None for never.
             metadata: of the cell in the recording, such as `{"tags": ["parameters"]}`.
             on_output: called with each output as it arrives: an nbformat output, or a change to earlier ones
                 (see `stream`). When it raises, the cell is interrupted and the exception comes out here.
@@ -168,10 +202,13 @@ class AsyncExecutor:
             ExecutorClosed: the executor is closed, or of another process.
             KernelStartError: a fresh kernel was needed and could not be started.
             RecordingError: the notebook cannot be begun.
+            TransferError: the code cannot be kept under its name; it was not run.
             InvalidArgument, WrongType: an argument cannot work.
         """
         check_callbacks(on_output, on_input)
-        execution = self._conductor.submit(code, timeout, metadata, on_input, watched=on_output is not None)
+        execution = self._conductor.submit(
+            code, timeout, metadata, on_input, filename=filename, retry=retry, watched=on_output is not None
+        )
         async with Stream(execution) as stream:
             return await stream.fold(on_output)
 
@@ -180,18 +217,22 @@ class AsyncExecutor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        filename: str | None = None,
+        retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
     ) -> Execution:
         """Run a cell in the background; return at once. Arguments and errors as for `execute`."""
         check_callbacks(None, on_input)
-        return self._conductor.submit(code, timeout, metadata, on_input)
+        return self._conductor.submit(code, timeout, metadata, on_input, filename=filename, retry=retry)
 
     def stream(
         self,
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        filename: str | None = None,
+        retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
     ) -> Stream:
@@ -202,7 +243,9 @@ class AsyncExecutor:
         Closing the iterator early interrupts the cell. Arguments and errors as for `execute`.
         """
         check_callbacks(None, on_input)
-        return Stream(self._conductor.submit(code, timeout, metadata, on_input, watched=True))
+        return Stream(
+            self._conductor.submit(code, timeout, metadata, on_input, filename=filename, retry=retry, watched=True)
+        )
 
     async def interrupt(self) -> None:
         """Interrupt the running cell, as the stop button of a notebook does; nothing happens when none runs."""
@@ -457,8 +500,8 @@ class AsyncExecutor:
         conductor.resumes = True
         conductor.home.number_after(len(origin.program.cells))
 
-        def submit(code: str, timeout: float | None) -> Execution:
-            return conductor.submit(code, timeout, recorded=False)
+        def submit(code: str, timeout: float | None, filename: str | None) -> Execution:
+            return conductor.submit(code, timeout, filename=filename, recorded=False)
 
         async def names() -> Collection[str]:
             return [variable.name for variable in await self.variables()]

@@ -95,6 +95,11 @@ def never_ran(stop: Stop) -> Verdict:
     return Verdict("aborted", ErrorInfo("ExecutionAborted", f"the cell never ran: {why} while it waited in the queue"))
 
 
+def denied(reason: str) -> Verdict:
+    """The verdict on a cell that the policy did not let run."""
+    return _told("denied", ErrorInfo("PolicyDenied", f"the cell was not run: {reason}"))
+
+
 def error_output(error: ErrorInfo) -> Output:
     """Return an error as an nbformat output, so that every reader of the notebook sees it."""
     return {"output_type": "error", "ename": error.name, "evalue": error.value, "traceback": [str(error)]}

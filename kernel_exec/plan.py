@@ -117,6 +117,8 @@ def _left(cell: SourceCell, wanted: Container[int], first: int, last: int) -> st
         return f"tagged {ONCE}: it must not run twice"
     if not cell.source.strip():
         return "empty"
+    if cell.facts.get("status") == "denied":
+        return "a policy did not let it run when it was recorded"
     if cell.index is None or cell.index in wanted:
         return ""
     return "not needed" if first <= cell.index <= last else "outside the range that is run"

@@ -6,11 +6,13 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from kernel_exec.errors import ResultNotReady
+from kernel_exec.errors import InvalidArgument, ResultNotReady, WrongType
 from kernel_exec.execution import Execution
 from kernel_exec.results import ExecutionResult, ReplayedCell
+from kernel_exec.transfer import checked_filename
 
 if TYPE_CHECKING:
     from kernel_exec.plan import Step
@@ -38,6 +40,14 @@ class Progress:
     index: int | None
     title: str
     status: str
+
+
+def filename_of(step: Step) -> str | None:
+    """Return where the code of a cell was kept when it was recorded; anybody may have written that down."""
+    try:
+        return checked_filename(step.cell.facts.get("filename"), (), Path("/"))
+    except (InvalidArgument, WrongType):
+        return None
 
 
 async def ended(execution: Execution, step: Step, interrupt: Callable[[], Awaitable[None]]) -> ExecutionResult:

@@ -15,7 +15,7 @@ from kernel_exec.kernels.docker import DockerKernel
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.kernels.kinds import KernelSettings, checked_kernel, language_of
 from kernel_exec.plan import Step, steps
-from kernel_exec.player import OnProgress, ended, play
+from kernel_exec.player import OnProgress, ended, filename_of, play
 from kernel_exec.recording.needs import needed
 from kernel_exec.recording.source import Program, SourceCell, read_file
 from kernel_exec.results import ExecutionResult, ReplayedCell, Resumption
@@ -59,7 +59,7 @@ class Hands:
         names: return the names of the variables that there are.
     """
 
-    submit: Callable[[str, float | None], Execution]
+    submit: Callable[[str, float | None, str | None], Execution]
     interrupt: Callable[[], Awaitable[None]]
     restart: Callable[[], Awaitable[object]]
     names: Callable[[], Awaitable[Collection[str]]]
@@ -191,7 +191,7 @@ class _Unrecorded:
         self._timeout = timeout
 
     async def run(self, step: Step) -> ExecutionResult:
-        execution = self._hands.submit(step.cell.source, step.bounded(self._timeout))
+        execution = self._hands.submit(step.cell.source, step.bounded(self._timeout), filename_of(step))
         return await ended(execution, step, self._hands.interrupt)
 
     async def restart(self, step: Step) -> None:

@@ -31,13 +31,16 @@ class Reporter:
     Args:
         home: where its files go.
         limits: how much may be reported.
+        mode: name of the mode of its kernels.
         scribe: writes the recording.
         worker: the thread that waits for the disk.
         counters: count what was refused.
     """
 
-    def __init__(self, home: Home, limits: Limits, scribe: Scribe, worker: Worker, counters: Counters) -> None:
-        self._home, self._limits, self._scribe, self._worker = home, limits, scribe, worker
+    def __init__(
+        self, home: Home, limits: Limits, mode: str, scribe: Scribe, worker: Worker, counters: Counters
+    ) -> None:
+        self._home, self._limits, self._mode, self._scribe, self._worker = home, limits, mode, scribe, worker
         self._counters = counters
         self._artifacts: dict[Path, Artifact] = {}
         self._glyphs = Glyphs()
@@ -85,6 +88,12 @@ class Reporter:
         known = _facts(verdict, ending, duration, facts)
         if verdict.status == "timeout":
             known["timeout"] = execution.stop.timeout
+        if execution.filename is not None:
+            known["filename"] = execution.filename
+        if execution.judged:
+            known["policy"] = dict(execution.judged)
+        if execution.retry is not None:
+            known["attempt"] = execution.attempt
         unwritten = None
         if execution.recorded:
             unwritten = await self._scribe.write(Entry(cell, known, execution.metadata, verdict.extra))
@@ -116,6 +125,7 @@ class Reporter:
             notes=tuple(note for note in notes if note),
             truncated=bool(cell.outputs.cuts),
             attempts=int(cell.started),
+            mode=self._mode,
             cell_id=cell.cell_id,
         )
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from kernel_exec.errors import ExecutionFailed, ExecutionInterrupted, ExecutionTimeout, KernelDiedError
+from kernel_exec.errors import ExecutionFailed, ExecutionInterrupted, ExecutionTimeout, KernelDiedError, PolicyDenied
 
-Status = Literal["ok", "error", "timeout", "interrupted", "died", "aborted"]
+Status = Literal["ok", "error", "timeout", "interrupted", "died", "aborted", "denied"]
 Output = dict[str, Any]
 
 OUT_OF_MEMORY = "MemoryLimitExceeded"
@@ -18,6 +18,7 @@ _EXCEPTIONS: dict[str, type[ExecutionFailed]] = {
     "timeout": ExecutionTimeout,
     "interrupted": ExecutionInterrupted,
     "aborted": ExecutionInterrupted,
+    "denied": PolicyDenied,
 }
 
 
@@ -142,7 +143,7 @@ class ExecutionResult:
 
     Attributes:
         status: "ok"; "error" (the code raised); "timeout" (its deadline came); "interrupted" (somebody
-            interrupted it); "died" (the kernel died); "aborted" (it never ran).
+            interrupted it); "died" (the kernel died); "aborted" (it never ran); "denied" (the policy did not let it).
         stdout: text that it wrote to standard output, with carriage returns and backspaces folded as a
             terminal shows them.
         stderr: the same for standard error.
@@ -163,6 +164,8 @@ class ExecutionResult:
             beyond a bound, ...).
         truncated: True when output was left out.
         attempts: how many times the code was run; 0 when it never was.
+        earlier: the results of the attempts before the last one, when `retry` was given.
+        mode: name of the mode that the kernel was set up in.
         cell_id: id of the cell in the recording.
     """
 
@@ -183,6 +186,8 @@ class ExecutionResult:
     notes: tuple[str, ...] = ()
     truncated: bool = False
     attempts: int = 1
+    earlier: tuple[ExecutionResult, ...] = ()
+    mode: str = "standard"
     cell_id: str = ""
 
     @property
@@ -198,6 +203,7 @@ class ExecutionResult:
             ExecutionTimeout: its deadline came.
             ExecutionInterrupted: it was interrupted, cancelled, or never ran.
             KernelDiedError: the kernel died.
+            PolicyDenied: the policy did not let it run.
         """
         if self.ok:
             return self

@@ -18,6 +18,7 @@ from kernel_exec.home import Home
 from kernel_exec.kernels.death import Death, Usage, megabytes
 from kernel_exec.kernels.kernel import Kernel
 from kernel_exec.kernels.kinds import KernelSettings
+from kernel_exec.kernels.modes import Mode
 from kernel_exec.settings import Limits
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.channels import Buffer, Channel, Channels
@@ -27,6 +28,11 @@ from kernel_exec.wire.outputs import Outputs
 from kernel_exec.wire.widgets import Widgets
 
 START_TIMEOUT = 60.0
+POLICY_VARIABLE = "KERNEL_EXEC_POLICY"
+_UNGUARDED = (
+    "this kernel cannot be held to policy.blocked_imports, allowed_imports and shell: it is none of Python's, or its "
+    "ipykernel is too old; leave them to policy.rules, or choose another kernel"
+)
 GRACE = 2.0
 """Seconds that an interrupted cell has to end."""
 REPEAT = 1.0
@@ -100,6 +106,8 @@ class Session:
         settings: KernelSettings,
         *,
         limits: Limits,
+        mode: Mode,
+        guard: str,
         home: Home,
         widgets: Widgets,
         on_event: Callable[[Event], None],
@@ -110,6 +118,8 @@ class Session:
         Args:
             settings: what kind of kernel, and how.
             limits: what it may use.
+            mode: how it is set up.
+            guard: what of the policy it is to watch itself, as JSON; "" for nothing.
             home: its working directory, made when it is missing, and what is to be removed if this process ends
                 without stopping the kernel.
             widgets: follows the widgets of the kernel.
@@ -123,6 +133,8 @@ class Session:
             settings,
             cwd=home.workdir,
             limits=limits,
+            mode=mode,
+            extra_env={POLICY_VARIABLE: guard} if guard else {},
             cleanup=home.cleanup,
             prepare=home.make,
             timeout=START_TIMEOUT,
@@ -131,7 +143,7 @@ class Session:
         )
         try:
             session = cls(kernel, limits, widgets, on_event, refuse)
-            await session._ready()
+            await session._ready(guarded=bool(guard))
         except BaseException:
             await kernel.stop(grace=0)
             raise
@@ -166,6 +178,7 @@ class Session:
         self._channels.execute(
             execution.code,
             cell_id,
+            filename=execution.filename,
             allow_stdin=execution.on_input is not None,
             begin=lambda msg_id: self._begin(execution, Cell(cell_id, execution.code, msg_id, outputs), began),
         )
@@ -274,7 +287,7 @@ class Session:
         if not self.died.done():
             await self.kernel.kill(reason)
 
-    async def _ready(self) -> None:
+    async def _ready(self, *, guarded: bool) -> None:
         ready = asyncio.ensure_future(self._channels.ready())
         try:
             timeout = self.kernel.deadline - asyncio.get_running_loop().time()
@@ -291,6 +304,8 @@ class Session:
                 )
             self.info = ready.result()
             if not self.kernel.ours:
+                if guarded:
+                    raise KernelStartError(_UNGUARDED)
                 self._channels.expect_much()
         except BaseException:
             ready.cancel()

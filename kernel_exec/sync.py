@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypedDict
 
 from kernel_exec import execution as core
 from kernel_exec.callbacks import check_callbacks
@@ -16,14 +16,26 @@ from kernel_exec.errors import KernelExecError
 from kernel_exec.execution import OnInput, OnOutput
 from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.kinds import KernelSettings
+from kernel_exec.kernels.modes import Mode
 from kernel_exec.metrics import Metrics
 from kernel_exec.player import CELL_TIMEOUT, OnProgress
+from kernel_exec.policy import Policy
 from kernel_exec.portal import Portal
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT
 from kernel_exec.recording import CellType
 from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Output, Resumption, Variable
+from kernel_exec.retry import Retry
+from kernel_exec.scenarios import Scenario, scenario_named
 from kernel_exec.settings import DEFAULT, Limits, PathLike, Timeout
 from kernel_exec.stream import Stream as AsyncStream
+
+
+class _Options(TypedDict):
+    timeout: Timeout
+    filename: str | None
+    retry: Retry | None
+    metadata: Mapping[str, Any] | None
+    on_input: OnInput | None
 
 
 class Execution:
@@ -142,6 +154,8 @@ class Executor:
         timeout: float | None = 60.0,
         lifetime: float | None = None,
         limits: Limits | None = None,
+        mode: str | Mode = "standard",
+        policy: Policy | None = None,
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
@@ -152,6 +166,8 @@ class Executor:
             timeout=timeout,
             lifetime=lifetime,
             limits=limits,
+            mode=mode,
+            policy=policy,
             name=name,
             metadata=metadata,
         )
@@ -164,6 +180,11 @@ class Executor:
         _left_open.add(self)
 
     @classmethod
+    def for_scenario(cls, scenario: str | Scenario, **overrides: Any) -> Self:
+        """Return an executor for a purpose: "development", "production", "testing", "sandbox", or one of your own."""
+        return cls(**scenario_named(scenario).with_overrides(overrides))
+
+    @classmethod
     def resume(
         cls,
         notebook: PathLike,
@@ -173,6 +194,8 @@ class Executor:
         timeout: float | None = 60.0,
         lifetime: float | None = None,
         limits: Limits | None = None,
+        mode: str | Mode = "standard",
+        policy: Policy | None = None,
         needed_for: Collection[str] | None = None,
         cell_timeout: float | None = CELL_TIMEOUT,
         on_progress: OnProgress | None = None,
@@ -188,6 +211,8 @@ class Executor:
                     timeout=timeout,
                     lifetime=lifetime,
                     limits=limits,
+                    mode=mode,
+                    policy=policy,
                     needed_for=needed_for,
                     cell_timeout=cell_timeout,
                     on_progress=on_progress,
@@ -205,17 +230,18 @@ class Executor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        filename: str | None = None,
+        retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_output: OnOutput | None = None,
         on_input: OnInput | None = None,
     ) -> ExecutionResult:
         """Run one cell to its end; never raises for what the code did. `on_output` is called in this thread."""
+        options = _Options(timeout=timeout, filename=filename, retry=retry, metadata=metadata, on_input=on_input)
         if on_output is None:
-            return self._portal.call(
-                lambda: self._core.execute(code, timeout=timeout, metadata=metadata, on_input=on_input)
-            )
+            return self._portal.call(lambda: self._core.execute(code, **options))
         check_callbacks(on_output, on_input)
-        with self.stream(code, timeout=timeout, metadata=metadata, on_input=on_input) as stream:
+        with self.stream(code, **options) as stream:
             for item in stream:
                 if isinstance(item, ExecutionResult):
                     return item
@@ -227,13 +253,14 @@ class Executor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        filename: str | None = None,
+        retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
     ) -> Execution:
         """Run a cell in the background; return at once."""
-        execution = self._portal.call(
-            lambda: self._core.submit(code, timeout=timeout, metadata=metadata, on_input=on_input)
-        )
+        options = _Options(timeout=timeout, filename=filename, retry=retry, metadata=metadata, on_input=on_input)
+        execution = self._portal.call(lambda: self._core.submit(code, **options))
         return Execution(self, execution)
 
     def stream(
@@ -241,14 +268,17 @@ class Executor:
         code: str,
         *,
         timeout: Timeout = DEFAULT,
+        filename: str | None = None,
+        retry: Retry | None = None,
         metadata: Mapping[str, Any] | None = None,
         on_input: OnInput | None = None,
     ) -> Stream:
         """Run a cell and iterate over its outputs as they arrive; the last item is the ExecutionResult."""
+        options = _Options(timeout=timeout, filename=filename, retry=retry, metadata=metadata, on_input=on_input)
         made: list[AsyncStream] = []
 
         async def stream() -> AsyncStream:
-            made.append(self._core.stream(code, timeout=timeout, metadata=metadata, on_input=on_input))
+            made.append(self._core.stream(code, **options))
             return made[0]
 
         try:

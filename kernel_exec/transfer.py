@@ -11,7 +11,7 @@ import hashlib
 import os
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -273,6 +273,29 @@ def checked_source(source: object) -> Path | bytes:
     if not isinstance(source, str | os.PathLike):
         raise WrongType(f"source must be a path of the host, or bytes, not {type(source).__name__}")
     return Path(os.fsdecode(source)).expanduser().absolute()
+
+
+def checked_filename(filename: str | None, own: Collection[Path], workdir: Path) -> str | None:
+    """Return the name of a file that is to keep the code of a cell.
+
+    Args:
+        filename: relative to the work directory; None for none.
+        own: what nobody else may write.
+        workdir: the work directory.
+
+    Raises:
+        InvalidArgument, WrongType: it leads elsewhere, or is none.
+    """
+    if filename is None:
+        return None
+    if not isinstance(filename, str):
+        raise WrongType(f"filename must be a string such as 'analysis.py', not {type(filename).__name__}")
+    path = PurePosixPath(filename)
+    if path.is_absolute() or not path.parts or ".." in path.parts or not filename.isprintable():
+        raise InvalidArgument(f"filename must be the name of a file in the work directory, not {filename!r}")
+    if any((workdir / path).is_relative_to(taken) for taken in own):
+        raise InvalidArgument(f"filename cannot be {filename!r}: the session is recorded there")
+    return str(path)
 
 
 def checked_place(name: PathLike | None, workdir: Path, source: Path | bytes | None = None) -> Place:

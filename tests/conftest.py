@@ -40,7 +40,7 @@ def _plain_environment(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 CONTAINED = (
-    *("tests/containers/", "tests/images/", "tests/lab/"),
+    *("tests/containers/", "tests/images/", "tests/lab/", "tests/scenarios/"),
     *("tests/integrations/", "tests/magics/test_end.py"),
     *("tests/replays/test_replay.py", "tests/replays/test_resume.py", "tests/replays/test_verify.py"),
 )

@@ -24,6 +24,7 @@ from kernel_exec.cli.values import (
     seconds,
 )
 from kernel_exec.cli.view_arguments import ViewArguments, add_view
+from kernel_exec.errors import InvalidArgument
 
 _EXIT_STATUS = f"""\
 exit status:
@@ -95,6 +96,7 @@ class RunArguments:
         notebook: the recording; None for the default.
         workdir: where the kernel runs.
         kernel: name of the kernelspec; None for what the notebook asks for.
+        scenario: name of the scenario that it runs in; None for none.
         json: print one JSON document instead of the output.
         keep_going: go on behind a cell that fails.
     """
@@ -105,6 +107,7 @@ class RunArguments:
     notebook: Path | None
     workdir: Path
     kernel: str | None
+    scenario: str | None
     json: bool
     keep_going: bool
 
@@ -224,9 +227,26 @@ def _run_arguments(options: argparse.Namespace) -> RunArguments:
         notebook=options.notebook,
         workdir=options.workdir,
         kernel=options.kernel,
+        scenario=options.scenario,
         json=options.json,
         keep_going=options.keep_going,
     )
+
+
+class _ListScenarios(argparse.Action):
+    """Prints the scenarios, a line each, and ends."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Do it."""
+        from kernel_exec.scenarios import scenarios  # takes a while
+
+        try:
+            known = scenarios()
+        except InvalidArgument as error:
+            parser.error(str(error))
+        for name, scenario in known.items():
+            print(f"{name}: {scenario}")
+        parser.exit()
 
 
 def _console_arguments(options: argparse.Namespace) -> ConsoleArguments:
@@ -252,6 +272,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("-p", "--param", metavar="NAME=VALUE", type=parameter, action="append", default=[], help=_PARAM)
     _add_session(run, default_kernel="the notebook's own, or python3")
+    run.add_argument(
+        "--scenario", metavar="NAME", help="run it in a scenario: sandbox, production, ..., or one of pyproject.toml"
+    )
+    run.add_argument("--list-scenarios", action=_ListScenarios, nargs=0, help="tell which scenarios there are, and end")
     run.add_argument("--json", action="store_true", help="print one JSON document with all results, and nothing else")
     run.add_argument("--keep-going", action="store_true", help="go on behind cells that fail")
     run.set_defaults(make=_run_arguments)

@@ -17,6 +17,7 @@ from kernel_exec.errors import InvalidArgument, KernelExecError, NotebookError, 
 from kernel_exec.kernels.host import HostKernel
 from kernel_exec.recording.source import Program, SourceCell, read_notebook, with_parameters
 from kernel_exec.results import ExecutionResult
+from kernel_exec.scenarios import Scenario, scenario_named
 from kernel_exec.sync import Executor
 
 _EXIT = {"ok": status.OK, "timeout": status.TIMEOUT, "died": status.DEAD, "interrupted": status.INTERRUPTED}
@@ -86,6 +87,8 @@ class Runner:
     def _executor(self, program: Program) -> Executor:
         arguments = self._arguments
         name = arguments.kernel or program.kernel_name
+        if arguments.scenario is not None:
+            return self._in_scenario(scenario_named(arguments.scenario), arguments, program)
         return Executor(
             HostKernel(kernel_name=name) if name else None,
             workdir=arguments.workdir,
@@ -93,6 +96,16 @@ class Runner:
             timeout=arguments.timeout,
             name=None if arguments.file == "-" else Path(arguments.file).name,
         )
+
+    def _in_scenario(self, scenario: Scenario, arguments: RunArguments, program: Program) -> Executor:
+        overrides: dict[str, Any] = {"workdir": arguments.workdir, "notebook": arguments.notebook}
+        if arguments.timeout is not None:
+            overrides["timeout"] = arguments.timeout
+        if isinstance(scenario.kernel, HostKernel) and (name := arguments.kernel or program.kernel_name):
+            overrides["kernel_name"] = name
+        elif arguments.kernel:
+            raise InvalidArgument(f"--kernel names a kernel of this machine, and {scenario.name!r} runs in a container")
+        return Executor.for_scenario(scenario, **overrides)
 
     def _run_cells(self, executor: Executor, cells: Iterable[SourceCell]) -> None:
         cells = [cell for cell in cells if cell.cell_type != "code" or cell.source.strip()]

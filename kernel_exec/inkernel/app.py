@@ -30,10 +30,15 @@ from traitlets import DottedObjectName, Type  # noqa: E402
 from .budget import CUT_TYPE, DisplayBudget, Sizes, cut_reply, sizes_from  # noqa: E402
 from .describe import describing  # noqa: E402
 from .environment import environment  # noqa: E402
+from .fixed import OFFLINE_VARIABLE, SEED_VARIABLE, seed, stay_offline  # noqa: E402
 from .guards import Guards, keep_context_in_threads  # noqa: E402
-from .imports import await_matplotlib  # noqa: E402
+from .import_guard import POLICY_VARIABLE, guard  # noqa: E402
+from .imports import await_imports  # noqa: E402
 from .inspector import Inspector  # noqa: E402
 from .interrupts import Interrupts  # noqa: E402
+from .local_variables import LOCALS_VARIABLE, local_variables  # noqa: E402
+from .logs import LOG_LEVEL_VARIABLE, show_logging  # noqa: E402
+from .naming import Compiler  # noqa: E402
 from .outstream import OutStream, quiet  # noqa: E402
 from .reserve import Reserve  # noqa: E402
 from .spool import Spool  # noqa: E402
@@ -46,6 +51,11 @@ _NEEDED = frozenset({"_ih", "_oh", "_dh", "In", "Out", "get_ipython"})
 
 class ZMQInteractiveShell(_Shell):
     """The shell. Named as ipykernel's: libraries look at the name to see where they run."""
+
+    def init_instance_attrs(self) -> None:
+        """Make what each shell has of its own."""
+        super().init_instance_attrs()
+        self.compile = Compiler()
 
     def init_display_formatter(self) -> None:
         """Make the formatter of displays and results."""
@@ -77,6 +87,11 @@ class ZMQInteractiveShell(_Shell):
         self.kernel.interrupts.hide(sys.exc_info()[2])
         super().showtraceback(*args, **kwargs)
 
+    def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
+        if os.environ.get(LOCALS_VARIABLE):
+            stb = [*stb, *local_variables(evalue.__traceback__, self.compile)]
+        super()._showtraceback(etype, evalue, stb)
+
 
 class Kernel(IPythonKernel):
     """The kernel."""
@@ -95,6 +110,10 @@ class Kernel(IPythonKernel):
         self.inspector = Inspector(self)
         self.reserve = Reserve()
         super().__init__(**kwargs)
+        if level := os.environ.get(LOG_LEVEL_VARIABLE):
+            show_logging(level)
+        if policy := os.environ.pop(POLICY_VARIABLE, ""):
+            guard(self.shell, policy)
 
     @property
     def kernel_info(self) -> dict[str, Any]:
@@ -121,6 +140,7 @@ class Kernel(IPythonKernel):
                 self.spool.begin(parent["header"]["msg_id"])
                 self.interrupts.expect()
                 self.reserve.take()
+                self.shell.compile.expect(parent)  # type: ignore[union-attr]
             self.guards.set_parent(parent)
         super().set_parent(ident, parent, channel)
 
@@ -258,5 +278,7 @@ def application() -> type[IPKernelApp]:
     OutStream.sizes = Kernel.sizes = sizes_from(os.environ)
     Kernel.displays = DisplayBudget(directory, Kernel.sizes) if Kernel.sizes else None
     keep_context_in_threads()
-    await_matplotlib()
+    await_imports(seed(int(os.environ[SEED_VARIABLE])) if SEED_VARIABLE in os.environ else {})
+    if OFFLINE_VARIABLE in os.environ:
+        stay_offline()
     return IPKernelApp

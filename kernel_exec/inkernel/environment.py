@@ -9,7 +9,7 @@ import sys
 import time
 from typing import Any
 
-_SEEDS = ("PYTHONHASHSEED",)
+_SEEDS = ("PYTHONHASHSEED", "KERNEL_EXEC_SEED")
 
 
 def environment() -> dict[str, Any]:

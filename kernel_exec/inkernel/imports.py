@@ -1,6 +1,6 @@
-"""Extends matplotlib when user code imports it, and not before: an import of it takes half a second.
+"""Changes libraries when user code imports them, and not before: an import of matplotlib takes half a second.
 
-Loaded at the start of every kernel, so it is small; what is done then is in `fonts`.
+Loaded at the start of every kernel, so it is small; what is done with matplotlib then is in `fonts`.
 """
 
 from __future__ import annotations
@@ -10,17 +10,34 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+Change = Callable[[Any], None]
 
-def await_matplotlib() -> None:
-    """Begin to wait for its import."""
-    sys.meta_path.insert(0, _Finder())
+
+def await_imports(changes: dict[str, Change]) -> None:
+    """Begin to wait for the imports of modules, which are changed then; of matplotlib's as well."""
+    sys.meta_path.insert(0, _Finder({**_MATPLOTLIB, **changes}))
+
+
+def _fonts(name: str) -> Change:
+    def change(module: Any) -> None:
+        from . import fonts
+
+        getattr(fonts, name)(module)
+
+    return change
+
+
+_MATPLOTLIB = {
+    "matplotlib.font_manager": _fonts("extend_lists"),
+    "matplotlib._mathtext": _fonts("extend_formulas"),
+}
 
 
 class _Finder:
     """Stands first in `sys.meta_path` until the modules that it waits for have been imported."""
 
-    def __init__(self) -> None:
-        self._changes = {"matplotlib.font_manager": "extend_lists", "matplotlib._mathtext": "extend_formulas"}
+    def __init__(self, changes: dict[str, Change]) -> None:
+        self._changes = changes
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         """Find a module as the others do, with our loader around theirs; None for those that do not matter."""
@@ -39,9 +56,7 @@ class _Finder:
                 sys.meta_path.remove(self)
         with contextlib.suppress(Exception):  # a module of the user's own, or another version of it
             if change is not None:
-                from . import fonts
-
-                getattr(fonts, change)(module)
+                change(module)
 
 
 class _Loader:

@@ -27,10 +27,9 @@ from kernel_exec.kernels.allowed import PROXY_PORT, checked_network, engine_netw
 from kernel_exec.kernels.container import CODE, DEFAULT_IMAGE, RUNTIME, bind, container_name, create_request, explained
 from kernel_exec.kernels.death import Death, Usage, death_of, megabytes
 from kernel_exec.kernels.engine import Engine
-from kernel_exec.kernels.environment import substituted
+from kernel_exec.kernels.environment import check_variable, substituted
 from kernel_exec.kernels.events import Created, Refused
 from kernel_exec.kernels.far import DISK, about_far, far_request, refuse_ours, sees_our_files
-from kernel_exec.kernels.host import check_variable
 from kernel_exec.kernels.leftovers import labels, sweep
 from kernel_exec.kernels.link import marker
 from kernel_exec.kernels.meter import Meter, meter_inside
@@ -235,9 +234,12 @@ class DockerProvisioner(SupervisedProvisioner):
             raise
         self._write_inner_connection(link.directory)
         if self.parent is None:
-            command += [f"{name}={value}" for name, value in OPTIONS.items()]
+            command = self.mode.command(command, OPTIONS) or command
         self.launches_ours = True
-        env = {**LEAN, **self._asked_env(kwargs.pop("env", None)), **self.extra_env, **marker(Path(RUNTIME))}
+        asked = self._asked_env(kwargs.pop("env", None))
+        cpus = self.limits.processors or float(self.settings.cpus)
+        asked = self.mode.environment(self.settings.workdir, cpus, {**asked, **self.asked_env}, "")
+        env = {**LEAN, **asked, **self.extra_env, **marker(Path(RUNTIME))}
         return {**kwargs, "cmd": command, "env": env}
 
     def _command_inside(self, command: list[str], directory: Path) -> list[str]:

@@ -19,12 +19,12 @@ from traitlets import List, Unicode
 
 from kernel_exec.errors import InvalidArgument, WrongType
 from kernel_exec.kernels.death import Death, Usage, megabytes
-from kernel_exec.kernels.environment import kernel_environment
+from kernel_exec.kernels.environment import check_variable, kernel_environment, substituted
 from kernel_exec.kernels.link import marker
 from kernel_exec.kernels.meter import Meter
 from kernel_exec.kernels.plain import Plain
 from kernel_exec.kernels.specs import with_launcher
-from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner
+from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner, absolute
 from kernel_exec.settings import Limits
 
 NEARLY = 0.75
@@ -91,18 +91,6 @@ def _check_processors(cpus: float) -> None:
         )
 
 
-def check_variable(name: object, value: object) -> None:
-    """Refuse what can be no variable of an environment.
-
-    Raises:
-        InvalidArgument, WrongType: it is none.
-    """
-    if not isinstance(name, str) or not isinstance(value, str):
-        raise WrongType(f"env must map strings to strings, but has {name!r}: {value!r}")
-    if not name or "=" in name or "\0" in name + value:
-        raise InvalidArgument(f"env cannot have the variable {name!r}: a name is not empty and has no '='; no nulls")
-
-
 class HostProvisioner(SupervisedProvisioner):
     """Starts kernels on this machine."""
 
@@ -132,15 +120,18 @@ class HostProvisioner(SupervisedProvisioner):
         else:
             command = self._connect_manager(self.parent, link, kwargs)
         ours = with_launcher(command, LAUNCHER)
-        if ours is not None and self.parent is None:
-            given = {part.partition("=")[0] for part in ours}
-            ours += [f"{name}={value}" for name, value in OPTIONS.items() if name not in given]
+        if self.parent is None:
+            ours = self.mode.command(ours, OPTIONS)
         self.launches_ours = ours is not None
+        given = kwargs.pop("env", None)
+        path = substituted(self.kernel_spec.env).get("PYTHONPATH") or (given or os.environ).get("PYTHONPATH", "")
+        cpus = self.limits.processors or len(os.sched_getaffinity(0))
+        asked = self.mode.environment(absolute(kwargs.get("cwd") or os.curdir), cpus, self.asked_env, path)
         env = kernel_environment(
             command,
-            given=kwargs.pop("env", None),
+            given=given,
             spec=self.kernel_spec.env,
-            extra={**self._lean_env(), **self.extra_env, **marker(link.directory)},
+            extra={**self._lean_env(), **asked, **self.extra_env, **marker(link.directory)},
             passed=self.pass_environment,
         )
         self._finalize_env(env)

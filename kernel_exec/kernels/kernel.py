@@ -8,12 +8,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from kernel_exec.errors import KernelStartError
 from kernel_exec.kernels.death import Death, Usage
 from kernel_exec.kernels.kinds import KernelSettings, provisioner_for
 from kernel_exec.kernels.last_words import SPOOL, Spooled, read_spool
+from kernel_exec.kernels.modes import STANDARD, Mode
 from kernel_exec.kernels.supervised import SupervisedProvisioner
 from kernel_exec.settings import Limits
 from kernel_exec.wire.messages import Message
@@ -60,6 +62,8 @@ class Kernel:
         *,
         cwd: Path,
         limits: Limits,
+        mode: Mode = STANDARD,
+        extra_env: Mapping[str, str] = MappingProxyType({}),
         cleanup: Sequence[Path] = (),
         own: Sequence[Path] = (),
         prepare: Callable[[], None] = lambda: None,
@@ -72,6 +76,8 @@ class Kernel:
             settings: which kernel.
             cwd: its working directory.
             limits: what it may use.
+            mode: how it is set up.
+            extra_env: variables that it gets whatever others it has.
             cleanup: what is removed when this process ends without `stop`.
             own: files and folders of the recording.
             prepare: makes what is to be cleaned up; called when that is certain.
@@ -82,7 +88,8 @@ class Kernel:
             UnknownKernel: there is no such kernelspec.
             KernelStartError: the kernel cannot be executed, or not in time; or `prepare` fails.
         """
-        provisioner = provisioner_for(settings, limits)
+        provisioner = provisioner_for(settings, limits, mode)
+        provisioner.extra_env = {**provisioner.extra_env, **extra_env}
         provisioner.cleanup_paths, provisioner.own_paths = list(cleanup), own
         provisioner.expires = None if lifetime is None else time.time() + lifetime
         await provisioner.prepare()

@@ -12,6 +12,7 @@ from kernel_exec.errors import UnknownKernel, WrongType
 from kernel_exec.kernels import docker, host
 from kernel_exec.kernels.docker import DockerKernel, DockerProvisioner
 from kernel_exec.kernels.host import HostKernel, HostProvisioner
+from kernel_exec.kernels.modes import STANDARD, Mode
 from kernel_exec.kernels.specs import find_kernel_spec
 from kernel_exec.kernels.supervised import SupervisedProvisioner
 from kernel_exec.settings import Limits
@@ -60,7 +61,8 @@ def _of_spec(name: str, spec: KernelSpec) -> Callable[..., SupervisedProvisioner
     Raises:
         UnknownKernel: it wants to be started by a provisioner of others.
     """
-    wanted = spec.metadata.get("kernel_provisioner") or {}
+    said = spec.metadata.get("kernel_provisioner")
+    wanted = said if isinstance(said, dict) else {}  # as jupyter_client has it
     match wanted.get("provisioner_name"):
         case None | "local-provisioner" | "kernel-exec-host":
             return HostProvisioner
@@ -70,7 +72,7 @@ def _of_spec(name: str, spec: KernelSpec) -> Callable[..., SupervisedProvisioner
             raise UnknownKernel(f"the kernel {name!r} is started by the provisioner {other!r}, which is none of ours")
 
 
-def provisioner_for(kernel: KernelSettings, limits: Limits) -> SupervisedProvisioner:
+def provisioner_for(kernel: KernelSettings, limits: Limits, mode: Mode = STANDARD) -> SupervisedProvisioner:
     """Return what starts such a kernel.
 
     Raises:
@@ -86,6 +88,7 @@ def provisioner_for(kernel: KernelSettings, limits: Limits) -> SupervisedProvisi
         spec = find_kernel_spec(kernel.kernel_name)
         provisioner = _of_spec(kernel.kernel_name, spec)(kernel_id=kernel_id, kernel_spec=spec, parent=None)
     sizes = f"{limits.output_bytes},{limits.image_bytes},{limits.artifact_bytes}"
-    provisioner.extra_env = {**kernel.env, "KERNEL_EXEC_OUTPUT_LIMITS": sizes}
+    provisioner.asked_env, provisioner.extra_env = kernel.env, {"KERNEL_EXEC_OUTPUT_LIMITS": sizes}
+    provisioner.mode = mode
     provisioner.limits = limits
     return provisioner

@@ -19,6 +19,7 @@ from jupyter_client.provisioning import KernelProvisionerBase  # type: ignore[at
 
 from kernel_exec.kernels.death import Death, Usage, death_of, exit_code
 from kernel_exec.kernels.link import Role, SupervisorLink
+from kernel_exec.kernels.modes import BARE
 from kernel_exec.kernels.specs import kernel_command
 from kernel_exec.settings import Limits
 
@@ -51,6 +52,10 @@ class SupervisedProvisioner(KernelProvisionerBase):
         super().__init__(**kwargs)
         self.link: SupervisorLink | None = None
         self.extra_env: Mapping[str, str] = {}
+        """Variables that are ours, and win."""
+        self.asked_env: Mapping[str, str] = {}
+        """Variables that the caller has set for this kernel."""
+        self.mode = BARE
         self.limits = Limits()
         self.expires: float | None = None
         """The second since 1970 after which nobody wants the kernel any more, where that is known."""

@@ -68,7 +68,7 @@ class SourceCell:
     @property
     def was_run(self) -> bool:
         """Whether it had been run, or set a variable, when the notebook was saved; only then it has a result."""
-        if self.facts.get("status") == "skipped":  # by a replay, which says so
+        if self.facts.get("status") in ("skipped", "denied"):  # by a replay, or a policy, which say so
             return False
         return self.execution_count is not None or bool(self.outputs) or not {"status", "event"}.isdisjoint(self.facts)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from kernel_exec.errors import InvalidArgument, RecordingError
 from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.plan import Place, Step, steps
-from kernel_exec.player import CELL_TIMEOUT, OnProgress, ended, play
+from kernel_exec.player import CELL_TIMEOUT, OnProgress, ended, filename_of, play
 from kernel_exec.portal import run_once
 from kernel_exec.rebuild import Origin, origin_of
 from kernel_exec.recording import checked_notebook_metadata
@@ -221,11 +222,13 @@ class _Recorded:
 
     async def run(self, step: Step) -> ExecutionResult:
         """Run a cell of code."""
-        source, timeout = step.cell.source, step.bounded(self._timeout)
+        submit = partial(
+            self._executor.submit, step.cell.source, timeout=step.bounded(self._timeout), filename=filename_of(step)
+        )
         try:
-            execution = await self._executor.submit(source, timeout=timeout, metadata=_cell_metadata(step.cell))
+            execution = await submit(metadata=_cell_metadata(step.cell))
         except InvalidArgument:  # the notebook has more in it than the format allows
-            execution = await self._executor.submit(source, timeout=timeout, metadata=_origin(step.cell))
+            execution = await submit(metadata=_origin(step.cell))
         return await ended(execution, step, self._executor.interrupt)
 
     async def restart(self, step: Step) -> None:

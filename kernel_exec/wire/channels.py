@@ -114,8 +114,11 @@ class Channels:
         self._send(channel, [*frames, *buffers])
         return msg_id
 
-    def execute(self, code: str, cell_id: str, *, allow_stdin: bool, begin: Callable[[str], None]) -> None:
+    def execute(
+        self, code: str, cell_id: str, *, filename: str | None, allow_stdin: bool, begin: Callable[[str], None]
+    ) -> None:
         """Send an execute_request; `begin` is called with its id before it leaves."""
+        named = {} if filename is None else {"kernel_exec": {"filename": filename}}
         content = {
             "code": code,
             "silent": False,
@@ -125,7 +128,7 @@ class Channels:
             # One request is under way at a time, so nothing of ours would be aborted; nothing of others should.
             "stop_on_error": False,
         }
-        msg_id, frames = self._codec.build("execute_request", content, metadata={"cellId": cell_id})
+        msg_id, frames = self._codec.build("execute_request", content, metadata={"cellId": cell_id, **named})
         self.seen.clear()
         begin(msg_id)
         self._send("shell", frames)

@@ -16,7 +16,7 @@ import psutil
 
 from kernel_exec import AsyncExecutor, Limits
 from kernel_exec.recording import Recorder, code_cell
-from tests.benchmarks import beside, boxes, notebooks, peers, viewing
+from tests.benchmarks import beside, boxes, control, notebooks, peers, viewing
 from tests.benchmarks.peers import OURS, RECORDED, Contender, Run
 from tests.benchmarks.row import ROUNDS, Row
 
@@ -193,6 +193,7 @@ async def limits() -> list[Row]:
 ALL = (
     *(idle, first_result, warm_call, many_kernels, recording, state, much_output, many_files, limits),
     *(boxes.containers, boxes.elsewhere, notebooks.replays, beside.magics, viewing.view, viewing.watched),
+    *(control.policies, control.retries),
 )
 
 _FRAME = """
