@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     )
     from kernel_exec.retry import Retry
     from kernel_exec.scenarios import Scenario
+    from kernel_exec.secrets import Secrets
     from kernel_exec.settings import Limits
     from kernel_exec.sync import Executor
 
@@ -111,6 +112,7 @@ __all__ = [
     "Retry",
     "Rules",
     "Scenario",
+    "Secrets",
     "TransferError",
     "UnknownKernel",
     "UnknownVariable",
@@ -154,6 +156,7 @@ _HOMES = {
     "Retry": "retry",
     "Rules": "compare",
     "Scenario": "scenarios",
+    "Secrets": "secrets",
     "Variable": "results",
     "Verification": "replays.verify",
     "VerifiedCell": "replays.verify",

@@ -36,6 +36,7 @@ from kernel_exec.results import ExecutionResult
 from kernel_exec.retry import Attempts, Retry, checked_retry
 from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe, with_facts
 from kernel_exec.session import Ending, Session
+from kernel_exec.secrets import Secrets, Veil, checked_secrets
 from kernel_exec.settings import Limits, SessionSettings, Timeout, checked_limits, checked_text, checked_timeout
 from kernel_exec.succession import Succession
 from kernel_exec.transfer import Transfer, checked_filename
@@ -55,11 +56,13 @@ class Conductor:
         limits: how much its cells may take; None for `Limits()`.
         mode: how its kernels are set up.
         policy: what code may run; None for all.
+        secrets: variables of its kernels that are masked in all that comes out; None for none.
         metadata: of the recording.
 
     Attributes:
         limits: how much its cells may take.
         mode: how its kernels are set up.
+        veil: masks secrets.
         home: where the session lives on disk.
         worker: the thread that waits for the disk.
         scribe: writes the recording.
@@ -80,6 +83,7 @@ class Conductor:
         limits: Limits | None,
         mode: str | Mode,
         policy: Policy | None,
+        secrets: Mapping[str, str] | Secrets | None,
         metadata: Mapping[str, Any] | None,
     ) -> None:
         self._kernel = checked_kernel(kernel)
@@ -90,7 +94,9 @@ class Conductor:
         self._settings = settings
         self.home = Home(self._settings, self.limits.artifact_bytes)
         self.worker = Worker()
-        self.scribe = Scribe(self.home, self.worker, self._clean_up_later)
+        hidden = checked_secrets(secrets)
+        self.veil = Veil(hidden)
+        self.scribe = Scribe(self.home, self.worker, self.veil, self._clean_up_later)
         self._pid = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn = asyncio.Lock()
@@ -104,6 +110,8 @@ class Conductor:
                 limits=self.limits,
                 mode=self.mode,
                 guard=self._policy.guard if self._policy else "",
+                secrets=hidden.values,
+                veil=self.veil,
                 home=self.home,
                 widgets=self._widgets,
                 on_event=self._happened,
@@ -111,7 +119,7 @@ class Conductor:
             ),
             self.counters,
         )
-        self.reporter = Reporter(self.home, self.limits, self.mode.name, self.scribe, self.worker, self.counters)
+        self.reporter = Reporter(self.home, self.limits, self.mode.name, self.scribe, self.worker, self.counters, self.veil)
         self._given = checked_notebook_metadata(metadata)
         self._metadata: dict[str, Any] = {}
         self._opened = False
@@ -307,7 +315,7 @@ class Conductor:
         assert execution.cell is not None
         not_seen += tuple(await session.kernel.bring_home())
         if spill.is_in_kernel and session.kernel.directory is not None:
-            await self.worker.run(spill.adopt, session.kernel.directory)
+            await self.worker.run(spill.adopt, session.kernel.directory, self.veil)
         verdict = outcome.verdict_of(execution.cell, ending, execution.stop, interrupted=session.interrupted)
         if not verdict.state_preserved and not self._closed_because:
             self.kernels.replace(session)

@@ -28,6 +28,7 @@ from kernel_exec.recording import (
 from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Resumption, Variable
 from kernel_exec.retry import Retry
 from kernel_exec.scenarios import Scenario, scenario_named
+from kernel_exec.secrets import Secrets
 from kernel_exec.settings import (
     DEFAULT,
     Limits,
@@ -67,6 +68,8 @@ class AsyncExecutor:
         mode: how its kernels are set up: "standard", "debug" (tracebacks with local variables, logging, all warnings),
             "performance" (threads as processors were granted, no history), or a `Mode` of your own.
         policy: what code may run; None for all.
+        secrets: variables of the kernel's environment whose values are masked in results and in the recording; a
+            `Secrets` also has patterns.
         name: a name for people, in the recording.
         metadata: of the recording, such as `{"title": "Sales"}`.
 
@@ -85,11 +88,12 @@ class AsyncExecutor:
         limits: Limits | None = None,
         mode: str | Mode = "standard",
         policy: Policy | None = None,
+        secrets: Mapping[str, str] | Secrets | None = None,
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         settings = checked_settings(workdir, notebook, timeout, lifetime, name)
-        self._conductor = Conductor(kernel, settings, limits, mode, policy, metadata)
+        self._conductor = Conductor(kernel, settings, limits, mode, policy, secrets, metadata)
         self._beside = Beside(self._conductor)
         self._resumed: Resumption | None = None
 
@@ -119,6 +123,7 @@ class AsyncExecutor:
         limits: Limits | None = None,
         mode: str | Mode = "standard",
         policy: Policy | None = None,
+        secrets: Mapping[str, str] | Secrets | None = None,
         needed_for: Collection[str] | None = None,
         cell_timeout: float | None = CELL_TIMEOUT,
         on_progress: OnProgress | None = None,
@@ -140,6 +145,7 @@ class AsyncExecutor:
             limits: as for the executor.
             mode: as for the executor.
             policy: as for the executor; it is asked about the cells that run again as well.
+            secrets: as for the executor.
             needed_for: names of variables; only the cells run that these depend on, which is found from the names that
                 cells read and write, and checked by running: when that was not enough, all of them run. None for all.
             cell_timeout: seconds that each of the cells may run again; None for no bound.
@@ -164,6 +170,7 @@ class AsyncExecutor:
             limits=limits,
             mode=mode,
             policy=policy,
+            secrets=secrets,
             name=origin.name,
         )
         await executor._resume(origin, needs, seconds, on_progress)
@@ -307,7 +314,8 @@ class AsyncExecutor:
             RequestTimeout, RequestFailed: it did not answer in time, or what it answered is no answer.
             KernelDiedError: it is dead.
         """
-        return await self._beside.ask(lambda questions: questions.variables(), timeout)
+        found = await self._beside.ask(lambda questions: questions.variables(), timeout)
+        return [self._conductor.veil.fields(variable) for variable in found]
 
     async def get(self, name: str, *, timeout: float | None = TRANSFER_TIMEOUT) -> Any:
         """Return the value of a variable of the kernel, also while a cell runs.
@@ -369,7 +377,8 @@ class AsyncExecutor:
             InvalidArgument, WrongType: an argument cannot work.
             ExecutorClosed, KernelStartError, RequestTimeout, RequestFailed, KernelDiedError: as for `variables`.
         """
-        return await self._beside.ask(lambda questions: questions.complete(code, cursor), timeout)
+        found = await self._beside.ask(lambda questions: questions.complete(code, cursor), timeout)
+        return self._conductor.veil.fields(found)
 
     async def inspect(
         self, code: str, cursor: int | None = None, detail: int = 0, *, timeout: float | None = ANSWER_TIMEOUT
@@ -378,7 +387,8 @@ class AsyncExecutor:
 
         Other arguments and errors as for `complete`.
         """
-        return await self._beside.ask(lambda questions: questions.inspect(code, cursor, detail), timeout)
+        found = await self._beside.ask(lambda questions: questions.inspect(code, cursor, detail), timeout)
+        return self._conductor.veil.fields(found)
 
     # Files
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from kernel_exec.home import Home
 from kernel_exec.metrics import Counters
 from kernel_exec.outcome import Verdict, memory_note
 from kernel_exec.pictures import images_of
-from kernel_exec.results import Artifact, ExecutionResult
+from kernel_exec.results import Artifact, ErrorInfo, ExecutionResult
 from kernel_exec.scribe import Entry, Scribe
+from kernel_exec.secrets import Veil
 from kernel_exec.session import Ending
 from kernel_exec.settings import Limits
 from kernel_exec.spill import Spill
@@ -35,13 +37,21 @@ class Reporter:
         scribe: writes the recording.
         worker: the thread that waits for the disk.
         counters: count what was refused.
+        veil: masks what a result says.
     """
 
     def __init__(
-        self, home: Home, limits: Limits, mode: str, scribe: Scribe, worker: Worker, counters: Counters
+        self,
+        home: Home,
+        limits: Limits,
+        mode: str,
+        scribe: Scribe,
+        worker: Worker,
+        counters: Counters,
+        veil: Veil,
     ) -> None:
         self._home, self._limits, self._mode, self._scribe, self._worker = home, limits, mode, scribe, worker
-        self._counters = counters
+        self._counters, self._veil = counters, veil
         self._artifacts: dict[Path, Artifact] = {}
         self._glyphs = Glyphs()
 
@@ -75,16 +85,19 @@ class Reporter:
         """
         cell = execution.cell
         assert cell is not None
-        outputs = [*cell.outputs.snapshot(), *verdict.extra]
+        # Masked once more: of a text that came in pieces, what a carriage return or a display was between.
+        outputs = self._veil.data([*cell.outputs.snapshot(), *verdict.extra])
+        verdict = replace(verdict, error=self._veiled(verdict.error))
         collected = await self._collect(cell)
         images, trouble = images_of(outputs), None
         if execution.recorded:
             images, trouble = await self._scribe.save(images, spill.stem)
         facts = list(map(self._fact, collected.artifacts))
         files = [f"{fact['change']} {fact['path']!r}" for fact in facts]
-        stderr = cell.outputs.stream("stderr")
+        stderr = self._veil.text(cell.outputs.stream("stderr"))
         undrawn, undrawn_again = self._glyphs.told(stderr)
-        text = await self._text(text_of(outputs, verdict.error, files, [*undrawn, *undrawn_again]), spill)
+        said = self._veil.text(text_of(outputs, verdict.error, files, [*undrawn, *undrawn_again]))
+        text = await self._text(said, spill)
         known = _facts(verdict, ending, duration, facts)
         if verdict.status == "timeout":
             known["timeout"] = execution.stop.timeout
@@ -112,7 +125,7 @@ class Reporter:
         cpu, peak = ending.resources()
         return result_of(
             verdict,
-            stdout=cell.outputs.stream("stdout"),
+            stdout=self._veil.text(cell.outputs.stream("stdout")),
             stderr=stderr,
             text=text,
             outputs=outputs,
@@ -122,12 +135,18 @@ class Reporter:
             duration=duration,
             cpu_seconds=cpu,
             peak_memory=peak,
-            notes=tuple(note for note in notes if note),
+            notes=tuple(self._veil.text(note) for note in notes if note),
             truncated=bool(cell.outputs.cuts),
             attempts=int(cell.started),
             mode=self._mode,
             cell_id=cell.cell_id,
         )
+
+    def _veiled(self, error: ErrorInfo | None) -> ErrorInfo | None:
+        if error is None or not self._veil:
+            return error
+        lines = tuple(map(self._veil.text, error.traceback))
+        return ErrorInfo(self._veil.text(error.name), self._veil.text(error.value), lines)
 
     async def _collect(self, cell: Cell) -> Collected:
         collected = await self._worker.run(self._home.artifacts.collect, cell.cell_id)

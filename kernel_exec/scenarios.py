@@ -110,7 +110,7 @@ class Scenario:
 
 
 _ARGUMENTS = frozenset(
-    {"kernel", "workdir", "notebook", "timeout", "lifetime", "limits", "mode", "policy", "name", "metadata"}
+    {"kernel", "workdir", "notebook", "timeout", "lifetime", "limits", "mode", "policy", "secrets", "name", "metadata"}
 )
 """Arguments of an executor."""
 

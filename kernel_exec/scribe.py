@@ -14,6 +14,7 @@ from kernel_exec.home import Home
 from kernel_exec.pictures import save
 from kernel_exec.recording import Recorder, code_cell
 from kernel_exec.results import Image, Output
+from kernel_exec.secrets import Veil
 from kernel_exec.wire.cell import Cell
 from kernel_exec.worker import Worker
 
@@ -67,14 +68,15 @@ class Scribe:
     Args:
         home: where they are.
         worker: the thread that waits for the disk.
+        veil: masks what is written.
         on_hidden: told of the hidden file before it is made, so that somebody can clean it up.
     """
 
-    def __init__(self, home: Home, worker: Worker, on_hidden: Callable[[Path], None]) -> None:
+    def __init__(self, home: Home, worker: Worker, veil: Veil, on_hidden: Callable[[Path], None]) -> None:
         notebook, untrusted = home.notebook, home.workdir
         self._recorder = Recorder(notebook, untrusted=untrusted, on_hidden=on_hidden) if notebook is not None else None
         self._pictures = home.pictures
-        self._worker = worker
+        self._worker, self._veil = worker, veil
         self._entries: weakref.WeakKeyDictionary[Cell, Entry] = weakref.WeakKeyDictionary()
         self._due = _Due()
         self._writing: set[asyncio.Task[str | None]] = set()
@@ -93,7 +95,7 @@ class Scribe:
             RecordingError: it cannot be written where it should be.
         """
         if self._recorder is not None:
-            await self._worker.run(self._recorder.open, metadata)
+            await self._worker.run(self._recorder.open, self._veil.data(metadata))
 
     async def resume(self, metadata: dict[str, Any]) -> None:
         """Go on in the notebook that is there, once there is a cell to write.
@@ -102,17 +104,17 @@ class Scribe:
             RecordingError: that cannot be done.
         """
         if self._recorder is not None:
-            await self._worker.run(self._recorder.resume, metadata)
+            await self._worker.run(self._recorder.resume, self._veil.data(metadata))
 
     async def keep(self, cell: dict[str, Any]) -> None:
         """Have a cell that no kernel ran written before the next one."""
         if self._recorder is not None:
-            await self._worker.run(self._recorder.keep, cell)
+            await self._worker.run(self._recorder.keep, self._veil.data(cell))
 
     async def set_metadata(self, metadata: dict[str, Any]) -> None:
         """Change the notebook's metadata."""
         if self._recorder is not None:
-            await self._settled(self._worker.run(self._recorder.set_metadata, metadata))
+            await self._settled(self._worker.run(self._recorder.set_metadata, self._veil.data(metadata)))
 
     async def save(self, images: list[Image], stem: str) -> tuple[list[Image], str | None]:
         """Write pictures to files; return them with their paths, or as they were and why it failed."""
@@ -180,7 +182,7 @@ class Scribe:
 
     def _write(self, cell: dict[str, Any]) -> None:
         if self._recorder is not None:
-            self._recorder.write(cell)
+            self._recorder.write(self._veil.data(cell))
 
     async def _settled(self, written: asyncio.Future[None]) -> str | None:
         try:

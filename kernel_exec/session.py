@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,14 @@ from kernel_exec.kernels.death import Death, Usage, megabytes
 from kernel_exec.kernels.kernel import Kernel
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.kernels.modes import Mode
+from kernel_exec.secrets import Veil
 from kernel_exec.settings import Limits
 from kernel_exec.wire.cell import Cell
 from kernel_exec.wire.channels import Buffer, Channel, Channels
 from kernel_exec.wire.conversation import Conversation, Event, Finished, InputWanted, Refused
 from kernel_exec.wire.messages import BadMessage, Message
 from kernel_exec.wire.outputs import Outputs
+from kernel_exec.wire.veiled import Veiled
 from kernel_exec.wire.widgets import Widgets
 
 START_TIMEOUT = 60.0
@@ -78,6 +80,7 @@ class Session:
         kernel: Kernel,
         limits: Limits,
         widgets: Widgets,
+        veil: Veil,
         on_event: Callable[[Event], None],
         refuse: Callable[[str], None],
     ) -> None:
@@ -88,6 +91,7 @@ class Session:
         self._refuse = refuse
         self._on_event = on_event
         self._conversation = Conversation(widgets)
+        self._veil, self._veiled = veil, Veiled(veil)
         self._channels = Channels(kernel.connection, self._receive, refuse, self._disconnected)
         self._running: Cell | None = None
         self._finished: asyncio.Future[None] | None = None
@@ -108,6 +112,8 @@ class Session:
         limits: Limits,
         mode: Mode,
         guard: str,
+        secrets: Mapping[str, str],
+        veil: Veil,
         home: Home,
         widgets: Widgets,
         on_event: Callable[[Event], None],
@@ -120,6 +126,8 @@ class Session:
             limits: what it may use.
             mode: how it is set up.
             guard: what of the policy it is to watch itself, as JSON; "" for nothing.
+            secrets: variables that it gets, whatever others it has.
+            veil: masks what comes from it.
             home: its working directory, made when it is missing, and what is to be removed if this process ends
                 without stopping the kernel.
             widgets: follows the widgets of the kernel.
@@ -134,7 +142,7 @@ class Session:
             cwd=home.workdir,
             limits=limits,
             mode=mode,
-            extra_env={POLICY_VARIABLE: guard} if guard else {},
+            extra_env={**secrets, **({POLICY_VARIABLE: guard} if guard else {})},
             cleanup=home.cleanup,
             prepare=home.make,
             timeout=START_TIMEOUT,
@@ -142,7 +150,7 @@ class Session:
             own=home.own,
         )
         try:
-            session = cls(kernel, limits, widgets, on_event, refuse)
+            session = cls(kernel, limits, widgets, veil, on_event, refuse)
             await session._ready(guarded=bool(guard))
         except BaseException:
             await kernel.stop(grace=0)
@@ -317,7 +325,7 @@ class Session:
         said = "".join(
             str(message.content.get("text", "")) for message in words if message.msg_type == "stream"
         ).strip()
-        tail = f"; it said:\n{said[-2000:]}" if said else "; run `python -m ipykernel` in its environment to see why"
+        tail = f"; it said:\n{self._veil.text(said)[-2000:]}" if said else "; run `python -m ipykernel` in its environment to see why"
         limit = self._limits.memory_bytes
         allowed = (
             "" if limit is None else f"; limits.memory is {megabytes(limit)} ({limit} bytes): perhaps it needs more"
@@ -393,6 +401,8 @@ class Session:
         for message in self.kernel.last_words():
             if message.msg_id not in seen:
                 self._receive_checked(message)
+        for message in self._veiled.rest():
+            self._take(message)
         return death
 
     def _receive_checked(self, message: Message) -> None:
@@ -408,6 +418,10 @@ class Session:
             return
         if message.channel in ("shell", "control") and message.parent_id in self._asked:
             return  # too late
+        for veiled in self._veiled.messages(message):
+            self._take(veiled)
+
+    def _take(self, message: Message) -> None:
         for event in self._conversation.receive(message):
             if isinstance(event, Refused):
                 self._refuse(event.reason)

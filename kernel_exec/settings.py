@@ -243,6 +243,18 @@ def checked_json(what: str, value: Mapping[str, Any] | None) -> dict[str, Any]:
     return copy
 
 
+def check_variable(name: object, value: object) -> None:
+    """Refuse what can be no variable of an environment.
+
+    Raises:
+        InvalidArgument, WrongType: it is none.
+    """
+    if not isinstance(name, str) or not isinstance(value, str):
+        raise WrongType(f"env must map strings to strings, but has {name!r}: {value!r}")
+    if not name or "=" in name or "\0" in name + value:
+        raise InvalidArgument(f"env cannot have the variable {name!r}: a name is not empty and has no '='; no nulls")
+
+
 def checked_attachments(value: Mapping[str, Mapping[str, str]] | None) -> dict[str, Any]:
     """Return a copy of the attachments of a text cell.
 

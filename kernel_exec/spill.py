@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from kernel_exec.folder import Folder, Made
 from kernel_exec.kernels.files import copy_untrusted
+from kernel_exec.secrets import Veil
 from kernel_exec.wire.long_text import LongText
 from kernel_exec.wire.terminal import head_of
 
@@ -82,13 +83,14 @@ class Spill:
         path = self._path(name)
         return str(path) if path else f"no file ({', '.join(self._trouble)})"
 
-    def adopt(self, directory: Path) -> None:
-        """Copy what a kernel has kept in its runtime directory; blocks."""
+    def adopt(self, directory: Path, veil: Veil) -> None:
+        """Copy what a kernel has kept in its runtime directory, masked by `veil`; blocks."""
         for name in sorted(self._in_kernel.intersection(self._made)):
             kept = [directory / f"{prefix}.{name}" for prefix in ("sent", "cut")]
             limit = self._room_for_parts() if name in self._parts else self._limit
             with self._told(name), self._opened(name, os.O_WRONLY) as file:
-                self._sizes[name] = copy_untrusted(kept[0] if kept[0].exists() else kept[1], file.fileno(), limit)
+                source = kept[0] if kept[0].exists() else kept[1]
+                self._sizes[name] = copy_untrusted(source, file.fileno(), limit, veil.pieces if veil else None)
 
     @property
     def is_in_kernel(self) -> bool:

@@ -26,6 +26,7 @@ from kernel_exec.recording import CellType
 from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspection, Output, Resumption, Variable
 from kernel_exec.retry import Retry
 from kernel_exec.scenarios import Scenario, scenario_named
+from kernel_exec.secrets import Secrets
 from kernel_exec.settings import DEFAULT, Limits, PathLike, Timeout
 from kernel_exec.stream import Stream as AsyncStream
 
@@ -156,6 +157,7 @@ class Executor:
         limits: Limits | None = None,
         mode: str | Mode = "standard",
         policy: Policy | None = None,
+        secrets: Mapping[str, str] | Secrets | None = None,
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
@@ -168,6 +170,7 @@ class Executor:
             limits=limits,
             mode=mode,
             policy=policy,
+            secrets=secrets,
             name=name,
             metadata=metadata,
         )
@@ -196,6 +199,7 @@ class Executor:
         limits: Limits | None = None,
         mode: str | Mode = "standard",
         policy: Policy | None = None,
+        secrets: Mapping[str, str] | Secrets | None = None,
         needed_for: Collection[str] | None = None,
         cell_timeout: float | None = CELL_TIMEOUT,
         on_progress: OnProgress | None = None,
@@ -213,6 +217,7 @@ class Executor:
                     limits=limits,
                     mode=mode,
                     policy=policy,
+            secrets=secrets,
                     needed_for=needed_for,
                     cell_timeout=cell_timeout,
                     on_progress=on_progress,

@@ -27,7 +27,7 @@ from kernel_exec.kernels.allowed import PROXY_PORT, checked_network, engine_netw
 from kernel_exec.kernels.container import CODE, DEFAULT_IMAGE, RUNTIME, bind, container_name, create_request, explained
 from kernel_exec.kernels.death import Death, Usage, death_of, megabytes
 from kernel_exec.kernels.engine import Engine
-from kernel_exec.kernels.environment import check_variable, substituted
+from kernel_exec.kernels.environment import substituted
 from kernel_exec.kernels.events import Created, Refused
 from kernel_exec.kernels.far import DISK, about_far, far_request, refuse_ours, sees_our_files
 from kernel_exec.kernels.leftovers import labels, sweep
@@ -37,7 +37,7 @@ from kernel_exec.kernels.plain import Plain
 from kernel_exec.kernels.points import make_point
 from kernel_exec.kernels.specs import with_launcher
 from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner, absolute
-from kernel_exec.settings import Limits, PathLike, checked_size
+from kernel_exec.settings import Limits, PathLike, checked_size, check_variable
 
 if TYPE_CHECKING:
     from kernel_exec.kernels.images.prepared import PreparedImage

@@ -8,8 +8,6 @@ from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
-from kernel_exec.errors import InvalidArgument, WrongType
-
 PASSED = (
     *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR", "XDG_*"),
     *("VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHASHSEED"),
@@ -56,18 +54,6 @@ def substituted(spec: Mapping[str, str], more: Mapping[str, str] = MappingProxyT
     """Return the variables of a kernelspec; `${NAME}` in them stands for the host's, and for what there is more."""
     known = {**os.environ, **more}
     return {name: string.Template(value).safe_substitute(known) for name, value in spec.items()}
-
-
-def check_variable(name: object, value: object) -> None:
-    """Refuse what can be no variable of an environment.
-
-    Raises:
-        InvalidArgument, WrongType: it is none.
-    """
-    if not isinstance(name, str) or not isinstance(value, str):
-        raise WrongType(f"env must map strings to strings, but has {name!r}: {value!r}")
-    if not name or "=" in name or "\0" in name + value:
-        raise InvalidArgument(f"env cannot have the variable {name!r}: a name is not empty and has no '='; no nulls")
 
 
 def _may_see(name: str, value: str, allowed: Sequence[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from kernel_exec.folder import open_regular
@@ -17,13 +18,16 @@ def read_untrusted(path: Path, limit: int) -> bytes:
         return b""
 
 
-def copy_untrusted(source: Path, target: int, limit: int) -> int:
+def copy_untrusted(
+    source: Path, target: int, limit: int, change: Callable[[Iterable[str]], Iterable[str]] | None = None
+) -> int:
     """Copy at most `limit` bytes of a file into another; return how many there were.
 
     Args:
         source: the file.
         target: an open descriptor of the other, at its beginning; it is emptied.
         limit: bytes to copy at most.
+        change: what is made of its text, in pieces; None to copy its bytes.
 
     Raises:
         OSError: it may not be read, or the other cannot be written.
@@ -32,11 +36,20 @@ def copy_untrusted(source: Path, target: int, limit: int) -> int:
     copied = 0
     try:
         os.ftruncate(target, 0)
-        while copied < limit and (count := os.sendfile(target, reader, None, min(limit - copied, 2**30))):
+        for piece in () if change is None else change(_texts(reader, limit)):
+            copied += os.write(target, piece.encode("utf-8", "replace"))
+        while change is None and copied < limit and (count := os.sendfile(target, reader, None, min(limit - copied, 2**30))):
             copied += count
     finally:
         os.close(reader)
     return copied
+
+
+def _texts(reader: int, limit: int) -> Iterator[str]:
+    with open(reader, encoding="utf-8", errors="replace", newline="", closefd=False) as file:
+        while limit > 0 and (text := file.read(min(limit, 2**20))):
+            limit -= len(text.encode("utf-8", "replace"))
+            yield text
 
 
 def ends_of(path: Path, head: int, tail: int) -> tuple[str, int]:

@@ -19,13 +19,13 @@ from traitlets import List, Unicode
 
 from kernel_exec.errors import InvalidArgument, WrongType
 from kernel_exec.kernels.death import Death, Usage, megabytes
-from kernel_exec.kernels.environment import check_variable, kernel_environment, substituted
+from kernel_exec.kernels.environment import kernel_environment, substituted
 from kernel_exec.kernels.link import marker
 from kernel_exec.kernels.meter import Meter
 from kernel_exec.kernels.plain import Plain
 from kernel_exec.kernels.specs import with_launcher
 from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner, absolute
-from kernel_exec.settings import Limits
+from kernel_exec.settings import Limits, check_variable
 
 NEARLY = 0.75
 """The part of the limit beyond which a crash is taken for one for lack of memory."""

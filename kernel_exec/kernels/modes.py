@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from kernel_exec.errors import InvalidArgument, KernelStartError, WrongType
-from kernel_exec.kernels.environment import check_variable
 from kernel_exec.kernels.plain import Plain
+from kernel_exec.settings import check_variable
 
 LOG_LEVEL_VARIABLE = "KERNEL_EXEC_LOG_LEVEL"
 LOCALS_VARIABLE = "KERNEL_EXEC_LOCAL_VARIABLES"
