@@ -155,6 +155,7 @@ def pdf(text: str, year: int) -> bytes:
         ("a_tgz", tarred("1", 2024, "w:gz"), tarred("1", 2025, "w:gz"), tarred("2", 2024, "w:gz")),
         ("a_pdf", pdf("a", 2024), pdf("a", 2025), pdf("b", 2024)),
     ],
+    ids=["zip", "xlsx", "gz", "tar", "tar of a link", "tgz", "pdf"],  # the bytes hold the time of now
 )
 def test_when_it_was_written_is_no_matter(name: str, then: bytes, now: bytes, other: bytes) -> None:
     assert read({name: then}, {name: now}) == []
