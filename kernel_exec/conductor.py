@@ -35,8 +35,8 @@ from kernel_exec.report import Reporter, result_of
 from kernel_exec.results import ExecutionResult
 from kernel_exec.retry import Attempts, Retry, checked_retry
 from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe, with_facts
-from kernel_exec.session import Ending, Session
 from kernel_exec.secrets import Secrets, Veil, checked_secrets
+from kernel_exec.session import Ending, Session
 from kernel_exec.settings import Limits, SessionSettings, Timeout, checked_limits, checked_text, checked_timeout
 from kernel_exec.succession import Succession
 from kernel_exec.transfer import Transfer, checked_filename
@@ -119,7 +119,9 @@ class Conductor:
             ),
             self.counters,
         )
-        self.reporter = Reporter(self.home, self.limits, self.mode.name, self.scribe, self.worker, self.counters, self.veil)
+        self.reporter = Reporter(
+            self.home, self.limits, self.mode.name, self.scribe, self.worker, self.counters, self.veil
+        )
         self._given = checked_notebook_metadata(metadata)
         self._metadata: dict[str, Any] = {}
         self._opened = False

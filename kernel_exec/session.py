@@ -325,7 +325,7 @@ class Session:
         said = "".join(
             str(message.content.get("text", "")) for message in words if message.msg_type == "stream"
         ).strip()
-        tail = f"; it said:\n{self._veil.text(said)[-2000:]}" if said else "; run `python -m ipykernel` in its environment to see why"
+        tail = f"; it said:\n{said}" if said else "; run `python -m ipykernel` in its environment to see why"
         limit = self._limits.memory_bytes
         allowed = (
             "" if limit is None else f"; limits.memory is {megabytes(limit)} ({limit} bytes): perhaps it needs more"

@@ -217,7 +217,7 @@ class Executor:
                     limits=limits,
                     mode=mode,
                     policy=policy,
-            secrets=secrets,
+                    secrets=secrets,
                     needed_for=needed_for,
                     cell_timeout=cell_timeout,
                     on_progress=on_progress,

@@ -37,7 +37,7 @@ from kernel_exec.kernels.plain import Plain
 from kernel_exec.kernels.points import make_point
 from kernel_exec.kernels.specs import with_launcher
 from kernel_exec.kernels.supervised import LAUNCHER, LEAN, OPTIONS, SupervisedProvisioner, absolute
-from kernel_exec.settings import Limits, PathLike, checked_size, check_variable
+from kernel_exec.settings import Limits, PathLike, check_variable, checked_size
 
 if TYPE_CHECKING:
     from kernel_exec.kernels.images.prepared import PreparedImage

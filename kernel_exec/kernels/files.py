@@ -36,9 +36,9 @@ def copy_untrusted(
     copied = 0
     try:
         os.ftruncate(target, 0)
-        for piece in () if change is None else change(_texts(reader, limit)):
-            copied += os.write(target, piece.encode("utf-8", "replace"))
-        while change is None and copied < limit and (count := os.sendfile(target, reader, None, min(limit - copied, 2**30))):
+        if change is not None:
+            return sum(os.write(target, piece.encode("utf-8", "replace")) for piece in change(_texts(reader, limit)))
+        while copied < limit and (count := os.sendfile(target, reader, None, min(limit - copied, 2**30))):
             copied += count
     finally:
         os.close(reader)

@@ -17,7 +17,6 @@ from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.secrets import Veil
 from kernel_exec.wire.messages import Message
 from kernel_exec.wire.veiled import Veiled
-from tests.executor.looks import code_cells
 
 pytestmark = pytest.mark.everywhere(soon=True)
 
@@ -45,13 +44,13 @@ WAYS = {
     ),
     "to standard error": "import sys\nprint(key, file=sys.stderr)",
     "by a process": "import subprocess\nprint(subprocess.run(['env'], capture_output=True, text=True).stdout)",
-    "by a shell": "!echo \"$API_KEY\" \"$DB_URL\"",
+    "by a shell": '!echo "$API_KEY" "$DB_URL"',
     "written to the descriptor": "os.write(1, key[:9].encode()); os.write(1, key[9:].encode())",
     "as a result": "key",
     "in a list": "{'key': [key, url], url: pem}",
     "the environment": "dict(os.environ)",
     "in an exception": "raise ValueError(f'cannot log in at {url} with {key}')",
-    "in a chain of exceptions": "try:\n    raise KeyError(key)\nexcept KeyError as error:\n    raise RuntimeError(url) from error",
+    "in a chain of exceptions": "try:\n    raise KeyError(key)\nexcept KeyError as e:\n    raise OSError(url) from e",
     "as the name of an exception": "raise type(key, (Exception,), {})()",
     "in a warning": "import warnings\nwarnings.warn(f'{key} is about to expire')",
     "in a frame": "import pandas as pd\npd.DataFrame({'key': [key], 'at': [url]})",
@@ -60,18 +59,18 @@ WAYS = {
     "escaped in HTML": "import html\nfrom IPython.display import HTML\nHTML(f'<b>{html.escape(key)}</b>')",
     "in JSON": "import json\nprint(json.dumps({'key': key, 'pem': pem}))",
     "in an URL": "from urllib.parse import quote\nprint(quote(key, safe=''), quote(url))",
-    "in Markdown": "from IPython.display import Markdown, display\ndisplay(Markdown(f'# {key}'), metadata={'of': url})",
+    "in Markdown": "from IPython.display import Markdown as M, display\ndisplay(M(f'# {key}'), metadata={'of': url})",
     "updated": "from IPython.display import display\nshown = display(1, display_id=True)\nshown.update({'key': key})",
-    "as the name of a file": "open('x' + url.replace('/', '_'), 'w').close()\nopen('of ' + pem.split()[2], 'w').close()",
+    "as the name of a file": "open('of ' + pem.splitlines()[1], 'w').close()",
     "rewritten by a carriage return": "print(key[:9] + 'X\\b' + key[9:])",
-    "between displays": "from IPython.display import display\nprint(url[:20], end='')\ndisplay(1)\nprint(url[20:], end='')",
+    "between displays": "from IPython.display import display as d\nprint(url[:9], end='')\nd(1)\nprint(url[9:], end='')",
     "in a widget": "import ipywidgets\nipywidgets.Text(value=key)",
     "asked for": "input(f'{key}?')",
     "that a pattern knows": "print('tok_abcdefgh')",
     "in the code": f"copied = {URL!r}",
     "half of it": "print(url[:25] + '...')",
     "a line of it": "print(pem.splitlines()[1])",
-    "in a thread": "import threading\nthread = threading.Thread(target=lambda: print(url))\nthread.start(); thread.join()",
+    "in a thread": "import threading as t\nthread = t.Thread(target=lambda: print(url))\nthread.start(); thread.join()",
     "by a log": "import logging\nlogging.getLogger('x').error('at %s', url)",
 }
 SEEN = (KEY, URL, *PEM.splitlines()[1:3], "tok_abcdefgh", json.dumps(KEY)[1:-1], repr(KEY)[1:-1], URL[:25])
