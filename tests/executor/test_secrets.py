@@ -63,7 +63,7 @@ WAYS = {
     "updated": "from IPython.display import display\nshown = display(1, display_id=True)\nshown.update({'key': key})",
     "as the name of a file": "open('of ' + pem.splitlines()[1], 'w').close()",
     "rewritten by a carriage return": "print(key[:9] + 'X\\b' + key[9:])",
-    "between displays": "from IPython.display import display as d\nprint(url[:9], end='')\nd(1)\nprint(url[9:], end='')",
+    "between displays": "print(url[:9], end='')\ndisplay(1)\nprint(url[9:], end='')",
     "in a widget": "import ipywidgets\nipywidgets.Text(value=key)",
     "asked for": "input(f'{key}?')",
     "that a pattern knows": "print('tok_abcdefgh')",
