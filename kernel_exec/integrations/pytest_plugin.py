@@ -45,7 +45,7 @@ class Failed(Exception):
 class Notebook(pytest.File):
     """One notebook, which runs when its first cell is asked for."""
 
-    _verification: Verification | None = None
+    _verification: Verification | Exception | None = None
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield its cells of code."""
@@ -63,7 +63,12 @@ class Notebook(pytest.File):
     def verified(self, index: int) -> VerifiedCell:
         """Return what became of a cell."""
         if self._verification is None:
-            self._verification = self._verify()
+            try:
+                self._verification = self._verify()
+            except Exception as error:  # what keeps it from running is told for each cell, and not tried for each
+                self._verification = error
+        if isinstance(self._verification, Exception):
+            raise self._verification
         return next(cell for cell in self._verification.cells if cell.index == index)
 
     def _verify(self) -> Verification:

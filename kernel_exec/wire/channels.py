@@ -115,7 +115,7 @@ class Channels:
         return msg_id
 
     def execute(
-        self, code: str, cell_id: str, *, filename: str | None, allow_stdin: bool, begin: Callable[[str], None]
+        self, code: str, cell_id: str, *, filename: str | None = None, allow_stdin: bool, begin: Callable[[str], None]
     ) -> None:
         """Send an execute_request; `begin` is called with its id before it leaves."""
         named = {} if filename is None else {"kernel_exec": {"filename": filename}}
