@@ -22,7 +22,7 @@ def _lines(trace: TracebackType | None, compiler: Any) -> Iterator[str]:
     while trace is not None:
         code = trace.tb_frame.f_code
         if code.co_name != "<module>" and compiler.is_cell(code.co_filename):
-            known = variables(trace.tb_frame.f_locals, {})
+            known = [variable for variable in variables(trace.tb_frame.f_locals, {}) if variable["name"].isidentifier()]
             if known:
                 values = ", ".join(f"{variable['name']} = {variable['preview']}" for variable in known)
                 yield f"Local variables of {code.co_name}, line {trace.tb_lineno}: {values}"
