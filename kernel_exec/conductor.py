@@ -299,10 +299,11 @@ class Conductor:
         outputs = Outputs(self.limits, spill)
         cell_id = uuid.uuid4().hex[:8]
         if self._policy is not None and (reason := await self._denied(execution, self._policy)) is not None:
+            verdict = outcome.denied(reason)
             if execution.stop.wanted.done():
-                return result_of(outcome.never_ran(execution.stop), attempts=0)
+                verdict = outcome.never_ran(execution.stop, "was being reviewed")
             execution.cell = Cell(cell_id, execution.code, "", outputs)
-            return await self.reporter.report(execution, spill, outcome.denied(reason), Ending((), None, None), 0.0)
+            return await self.reporter.report(execution, spill, verdict, Ending((), None, None), 0.0)
         start = time.monotonic()
         if execution.filename is not None:
             place = tuple(Path(execution.filename).parts)

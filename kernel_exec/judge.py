@@ -43,6 +43,9 @@ async def judged(policy: Policy, proposal: Proposal, stop: asyncio.Future[None])
         return judgement
     asked = replace(proposal, reasons=reasons)
     decision = await _asked("the review", policy.review, asked, stop, policy.review_timeout)
+    if stop.done():
+        judgement.facts = {"review": "cancelled"}
+        return judgement
     judgement.facts = {"review": decision.action, **({"reason": decision.reason} if decision.reason else {})}
     if reasons:
         judgement.facts["asked"] = list(reasons)
@@ -65,8 +68,11 @@ async def _ruled(
         decision = await _asked(_name(rule), rule, proposal, stop, None)
         if decision.action == "ask":
             reasons.append(decision.reason)
-        elif decision.action != "allow":
-            judgement.denied = decision.reason
+        elif decision.action == "edit":
+            judgement.denied = f"{_name(rule)} wants to edit it, which only the review may"
+        elif decision.action == "deny":
+            judgement.denied = decision.reason or f"{_name(rule)} rejects it"
+        if judgement.denied:
             break
     return tuple(reasons)
 
@@ -79,6 +85,8 @@ async def _asked(
         await asyncio.wait((asking, stop), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if not asking.done():
             return Decision.deny(f"{who} has not answered" + (f" within {timeout:g} s" if timeout else ""))
+        if asking.cancelled():
+            return Decision.deny(f"{who} was cancelled")
         return _decision(who, asking.result())
     except Exception as error:
         return Decision.deny(f"{who} failed: {type(error).__name__}: {error}")

@@ -89,10 +89,10 @@ def memory_note(verdict: Verdict, ending: Ending) -> str | None:
     return None
 
 
-def never_ran(stop: Stop) -> Verdict:
-    """The verdict on a cell that was taken out of the queue."""
+def never_ran(stop: Stop, why_not_yet: str = "waited in the queue") -> Verdict:
+    """The verdict on a cell that was cancelled before it ran."""
     why = "the executor was closed" if stop.reason == "close" else "it was cancelled"
-    return Verdict("aborted", ErrorInfo("ExecutionAborted", f"the cell never ran: {why} while it waited in the queue"))
+    return Verdict("aborted", ErrorInfo("ExecutionAborted", f"the cell never ran: {why} while it {why_not_yet}"))
 
 
 def denied(reason: str) -> Verdict:

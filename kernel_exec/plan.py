@@ -117,7 +117,7 @@ def _left(cell: SourceCell, wanted: Container[int], first: int, last: int) -> st
         return f"tagged {ONCE}: it must not run twice"
     if not cell.source.strip():
         return "empty"
-    if cell.facts.get("status") == "denied":
+    if cell.facts.get("status") == "denied" or (cell.facts.get("status") == "aborted" and "policy" in cell.facts):
         return "a policy did not let it run when it was recorded"
     if cell.index is None or cell.index in wanted:
         return ""

@@ -168,6 +168,10 @@ async def agreeing(proposal: Proposal) -> bool:
     return "x" in proposal.code
 
 
+async def cancelling(proposal: Proposal) -> bool:
+    raise asyncio.CancelledError
+
+
 def raising(proposal: Proposal) -> bool:
     raise LookupError(proposal.code)
 
@@ -191,6 +195,12 @@ class TestRules:
             ({"review": lambda _: False}, "the review says no: the review rejects it"),
             ({"review": lambda _: "ask me tomorrow"}, "the review says no: ask me tomorrow"),
             ({"review": raising}, "the review says no: the review failed: LookupError"),
+            ({"review": cancelling}, "the review says no: the review was cancelled"),
+            (
+                {"rules": [lambda _: Decision.edit("y")]},
+                "the rule '<lambda>' wants to edit it, which only the review may",
+            ),
+            ({"rules": [lambda _: Decision.deny("")]}, "the rule '<lambda>' rejects it"),
             ({"review": lambda _: Decision.ask("somebody else")}, "the review says no: somebody else"),
             ({"review": lambda _: Decision.edit("\ud800")}, "the review says no: the review failed: InvalidArgument"),
         ],
@@ -273,7 +283,10 @@ class TestRules:
         assert asked.wait(60)
         {"cancel": execution.cancel, "interrupt": ex.interrupt, "close": ex.close}[how]()
         assert (execution.result(60).status, execution.result(60).attempts) == ("aborted", 0)
+        assert "while it was being reviewed" in execution.result(60).text
         assert cancelled.wait(60)
+        facts = code_cells(ex.notebook_path)[-1].metadata.kernel_exec
+        assert (facts.status, facts.policy) == ("aborted", {"review": "cancelled"})
 
     def test_others_wait_for_the_review(self, with_policy: Callable[..., Executor]) -> None:
         go = threading.Event()
