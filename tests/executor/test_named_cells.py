@@ -12,7 +12,7 @@ from kernel_exec import Executor, InvalidArgument, TransferError, WrongType, rep
 from kernel_exec.kernels.kinds import KernelSettings
 from tests.executor.looks import code_cells
 
-pytestmark = pytest.mark.everywhere(soon=True)
+pytestmark = pytest.mark.everywhere
 
 HELPER = "def divide(a, b):\n    return a / b\n"
 

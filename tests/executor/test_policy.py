@@ -28,7 +28,7 @@ from kernel_exec import (
 from kernel_exec.kernels.kinds import KernelSettings
 from tests.executor.looks import code_cells, wait_until
 
-pytestmark = pytest.mark.everywhere(soon=True)
+pytestmark = pytest.mark.everywhere
 
 CLOSED = Policy(blocked_imports=["os", "subprocess", "sys"], shell=False)
 

@@ -18,7 +18,7 @@ from kernel_exec.secrets import Veil
 from kernel_exec.wire.messages import Message
 from kernel_exec.wire.veiled import Veiled
 
-pytestmark = pytest.mark.everywhere(soon=True)
+pytestmark = pytest.mark.everywhere
 
 KEY = "sk-Aa1<&>\"q/9'zZ+%-0123456789"
 URL = "postgresql://user:pw@db.example.org/sales"

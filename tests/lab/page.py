@@ -55,6 +55,9 @@ class Lab:
     def __init__(self, page: Page, server: Server) -> None:
         self.page, self.server = page, server
         page.set_default_timeout(PATIENCE)
+        # A notebook that `close_all` has closed while Lab was saving it: Lab says so before the next test.
+        late = page.locator(".jp-Dialog", has_text="Disposed")
+        page.add_locator_handler(late, lambda dialog: dialog.locator(".jp-Dialog-button").first.click())
         page.goto(f"{server.url}lab?reset&token={TOKEN}")
         page.wait_for_selector(".jp-Launcher")
         page.evaluate("() => window.jupyterapp.restored")
