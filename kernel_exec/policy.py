@@ -14,7 +14,7 @@ from typing import Literal
 
 from kernel_exec import imports
 from kernel_exec.errors import InvalidArgument, WrongType
-from kernel_exec.settings import checked_seconds
+from kernel_exec.settings import checked_pattern, checked_seconds
 
 REVIEW_TIMEOUT = 300.0
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -114,7 +114,11 @@ class Policy:
             raise InvalidArgument(f"policy.max_length must be at least 1 character, not {self.max_length}")
         if not isinstance(self.shell, bool):
             raise WrongType(f"policy.shell must be True or False, not {self.shell!r}")
-        _set(self, "patterns", tuple(map(_pattern, _collection("patterns", self.patterns))))
+        _set(
+            self,
+            "patterns",
+            tuple(checked_pattern("policy.patterns", one) for one in _collection("patterns", self.patterns)),
+        )
         _set(self, "blocked_imports", _modules("blocked_imports", self.blocked_imports))
         if self.allowed_imports is not None:
             _set(self, "allowed_imports", _modules("allowed_imports", self.allowed_imports))
@@ -183,17 +187,6 @@ def _collection(name: str, value: object) -> Iterable[object]:
     if isinstance(value, str) or not isinstance(value, Collection):
         raise WrongType(f"policy.{name} must be a list, not {type(value).__name__}")
     return value
-
-
-def _pattern(value: object) -> re.Pattern[str]:
-    if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
-        return value
-    if not isinstance(value, str):
-        raise WrongType(f"policy.patterns must be regular expressions, not {type(value).__name__}")
-    try:
-        return re.compile(value)
-    except re.error as error:
-        raise InvalidArgument(f"policy.patterns has {value!r}, which is no regular expression: {error}") from None
 
 
 def _modules(name: str, value: object) -> frozenset[str]:

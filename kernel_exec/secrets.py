@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote, quote_plus
 
 from kernel_exec.errors import InvalidArgument, WrongType
-from kernel_exec.settings import check_variable
+from kernel_exec.settings import check_variable, checked_pattern
 
 T = TypeVar("T", bound=Any)
 
@@ -51,7 +51,7 @@ class Secrets:
         object.__setattr__(self, "values", MappingProxyType(dict(self.values)))
         if isinstance(self.patterns, str) or not isinstance(self.patterns, Collection):
             raise WrongType(f"secrets.patterns must be a list, not {type(self.patterns).__name__}")
-        object.__setattr__(self, "patterns", tuple(map(_pattern, self.patterns)))
+        object.__setattr__(self, "patterns", tuple(checked_pattern("secrets.patterns", one) for one in self.patterns))
 
     def __repr__(self) -> str:
         return f"Secrets({', '.join(self.values)}, patterns={len(self.patterns)})"
@@ -176,14 +176,3 @@ def _check(name: object, value: object) -> None:
         raise InvalidArgument(
             f"the secret {name!r} has {len(value)} characters: fewer than {SHORTEST} cannot be told from other text"
         )
-
-
-def _pattern(value: object) -> re.Pattern[str]:
-    if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
-        return value
-    if not isinstance(value, str):
-        raise WrongType(f"secrets.patterns must be regular expressions, not {type(value).__name__}")
-    try:
-        return re.compile(value)
-    except re.error as error:
-        raise InvalidArgument(f"secrets.patterns has {value!r}, which is no regular expression: {error}") from None

@@ -130,6 +130,22 @@ def checked_size(what: str, value: int | str) -> int:
     return size
 
 
+def checked_pattern(what: str, value: object) -> re.Pattern[str]:
+    """Return a regular expression for text.
+
+    Raises:
+        InvalidArgument, WrongType: it is none.
+    """
+    if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
+        return value
+    if not isinstance(value, str):
+        raise WrongType(f"{what} must be regular expressions, not {type(value).__name__}")
+    try:
+        return re.compile(value)
+    except re.error as error:
+        raise InvalidArgument(f"{what} has {value!r}, which is no regular expression: {error}") from None
+
+
 def checked_limits(limits: Limits | None) -> Limits:
     """Return the limits, the default ones for None.
 
