@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 _CALLS = frozenset({"__import__", "import_module"})
 _SHELLS = frozenset({"system", "getoutput", "system_piped", "system_raw"})
-SHELL_MAGICS = frozenset({"sx", "system", "bash", "sh", "script", "cmd", "perl", "ruby", "pypy", "python2", "sc"})
+SHELL_MAGICS = frozenset(
+    {"sx", "system", "sc", "bash", "sh", "script", "cmd", "perl", "ruby", "pypy", "python", "python2", "python3"}
+)
 """Magics of IPython that give commands to a shell, or to another interpreter."""
 _MAGIC = re.compile(r"^[ \t]*[!%]|=[ \t]*[!%]", re.MULTILINE)
 

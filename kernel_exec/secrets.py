@@ -143,10 +143,10 @@ def _masked(text: str, form: str, mask: str) -> str:
 
 def _begun(text: str, form: str) -> int:
     """Return how many characters at the end of a text are the beginning of a form."""
-    for length in range(min(len(form) - 1, len(text)), 0, -1):
-        if text.endswith(form[:length]):
-            return length
-    return 0
+    at = text.find(form[0], max(0, len(text) - len(form) + 1))
+    while at >= 0 and not form.startswith(text[at:]):  # an attempt at each length would take its square of a long one
+        at = text.find(form[0], at + 1)
+    return len(text) - at if at >= 0 else 0
 
 
 def _forms(value: str) -> set[str]:

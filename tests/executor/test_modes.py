@@ -181,6 +181,15 @@ def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], str
 
 
 @pytest.mark.host_only("no kernel starts")
+def test_its_options_win_over_those_of_the_kernelspec() -> None:
+    mode = Mode(name="x", options={"A.b": "mine"})
+    command = ["python", "launcher.py", "-f", "file", "--A.b=theirs", "--C.d=theirs"]
+    made = mode.command(command, {"--C.d": "usual", "--E.f": "usual"})
+    assert made == ["python", "launcher.py", "-f", "file", "--C.d=theirs", "--E.f=usual", "--A.b=mine"]
+    assert Mode(name="x").command(None, {"--E.f": "usual"}) is None
+
+
+@pytest.mark.host_only("no kernel starts")
 @pytest.mark.parametrize(
     ("make", "error"),
     [

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kernel_exec import Executor, InvalidArgument, Limits, Secrets, WrongType
 from kernel_exec.kernels.kinds import KernelSettings
@@ -167,6 +169,11 @@ class TestPure:
         for size in range(1, len(whole)):
             pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
             assert "".join(veil.pieces(pieces)) == "x abc[secret A] abcabc [secret A]"
+
+    @given(st.text("ab", min_size=4, max_size=8), st.text("abc", max_size=12))
+    def test_how_much_is_held_back(self, value: str, text: str) -> None:
+        begun = [length for length in range(1, len(value)) if text.endswith(value[:length])]
+        assert Veil(Secrets({"A": value})).held(text) == max(begun, default=0)
 
     def test_what_is_held_back_comes_when_the_cell_ends(self) -> None:
         veiled = Veiled(Veil(Secrets({"A": "abcd"})))
