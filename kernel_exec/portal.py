@@ -8,6 +8,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Coroutine
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from kernel_exec.errors import ExecutorClosed, KernelExecError
@@ -60,6 +61,9 @@ class Portal:
         loop = self._started()
         future: concurrent.futures.Future[T] = concurrent.futures.Future()
         task: list[asyncio.Task[None]] = []
+        # What waits for a Condition may answer a Ctrl-C with "release unlocked lock"; a SimpleQueue is C.
+        settled: SimpleQueue[object] = SimpleQueue()
+        future.add_done_callback(settled.put)
 
         def start() -> None:
             task.append(loop.create_task(_settle(function, future)))
@@ -73,9 +77,9 @@ class Portal:
 
         try:
             loop.call_soon_threadsafe(start)
-            concurrent.futures.wait((future,))
+            settled.get()
         except BaseException:
-            self._cancel(loop, task, future)
+            self._cancel(task, future, settled)
             raise
         return future.result()
 
@@ -138,10 +142,7 @@ class Portal:
         await self._end.wait()
 
     def _cancel(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        task: list[asyncio.Task[None]],
-        future: concurrent.futures.Future[T],
+        self, task: list[asyncio.Task[None]], future: concurrent.futures.Future[T], settled: SimpleQueue[object]
     ) -> None:
         def cancel() -> None:
             for started in task:
@@ -151,7 +152,8 @@ class Portal:
 
         self.leave_word(cancel)
         try:
-            concurrent.futures.wait((future,), timeout=CLEANUP_TIMEOUT)
+            with contextlib.suppress(Empty):
+                settled.get(timeout=CLEANUP_TIMEOUT)
         except BaseException:
             self.leave_word(cancel)
             raise

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import getpass
-from collections.abc import Callable, Coroutine
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
@@ -28,7 +31,7 @@ class _Question:
 class Errand(Generic[T]):
     """One piece of work, a coroutine that runs in a portal's loop.
 
-    KeyboardInterrupt does not end the wait: it has the work stopped, and what that still shows is shown, as is its end.
+    An interrupt does not end the wait: it has the work stopped, and what that still shows is shown, as is its end.
 
     Args:
         portal: of the loop; it has been used before.
@@ -62,7 +65,8 @@ class Errand(Generic[T]):
             raise ExecutorClosed("the sessions of this notebook are closed: load the extension again")
         try:
             self._portal.spawn(lambda: self._work(work))
-            return self._attend()
+            with _on_interrupt(self._press):
+                return self._attend()
         except BaseException:
             if self._end is None:
                 self._portal.leave_word(lambda: self._stop(kill=False))
@@ -105,19 +109,14 @@ class Errand(Generic[T]):
 
     def _attend(self) -> T:
         while self._end is None or not self._queue.empty():
-            try:
-                item = self._queue.get()
-                if isinstance(item, _Question):
-                    self._answer(item)
-                elif item is not None:
-                    self._show(item)
-                    self._portal.leave_word(self._room.release)
-                if self._queue.empty():
-                    self._idle()
-            except KeyboardInterrupt:
-                self._presses += 1
-                kill = self._presses > 1
-                self._portal.leave_word(lambda kill=kill: self._stop(kill=kill))  # type: ignore[misc]
+            item = self._queue.get()
+            if isinstance(item, _Question):
+                self._answer(item)
+            elif item is not None:
+                self._show(item)
+                self._portal.leave_word(self._room.release)
+            if self._queue.empty():
+                self._idle()
         value, error = self._end
         if isinstance(error, asyncio.CancelledError):
             raise KeyboardInterrupt if self.pressed else ExecutorClosed("the session was closed meanwhile")
@@ -130,15 +129,40 @@ class Errand(Generic[T]):
         self._idle()
         answer = question.answer
         try:
-            line = getpass.getpass(question.prompt) if question.password else input(question.prompt)
-        except BaseException as error:
-            # A cell that is interrupted gets no answer; else whoever asked cannot go on.
-            failed = None if isinstance(error, KeyboardInterrupt) else error
+            with _on_interrupt(signal.default_int_handler):
+                line = getpass.getpass(question.prompt) if question.password else input(question.prompt)
+        except KeyboardInterrupt:  # a cell that is interrupted gets no answer
+            self._portal.leave_word(lambda: _settle(answer, None, None))
+            self._press()
+        except BaseException as error:  # whoever asked cannot go on
+            failed = error
             self._portal.leave_word(lambda: _settle(answer, None, failed))
-            if failed is None:
-                raise
         else:
             self._portal.leave_word(lambda: _settle(answer, line, None))
+
+    def _press(self, *_: object) -> None:
+        """Have the work stopped; also as the handler of a signal, so that nothing is broken off in the middle."""
+        self._presses += 1
+        kill = self._presses > 1
+        self._portal.leave_word(lambda: self._stop(kill=kill))
+
+
+@contextlib.contextmanager
+def _on_interrupt(handler: Callable[..., object]) -> Iterator[None]:
+    """Have SIGINT handled otherwise for a while, where it comes to this thread and is not ignored.
+
+    A KeyboardInterrupt that comes up while the notebook's own streams are flushed leaves a lock that is not held, and
+    with it a RuntimeError.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    signal.signal(signal.SIGINT, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _settle(answer: asyncio.Future[str], line: str | None, error: BaseException | None) -> None:

@@ -20,7 +20,8 @@ CELL = 60
 """Messages of a cell."""
 GROWTH = 32 * 2**20
 SLOW = 5.0
-"""Seconds that no message of a few mebibytes takes, nor the report of a cell that puts out as much as it may."""
+"""Seconds of a processor that no message of a few mebibytes takes, nor the report of a cell that puts out as much as it
+may."""
 
 
 async def test_the_truth_is_taken(truths: list[Truth], tmp_path: Path) -> None:
@@ -75,10 +76,10 @@ def attack(truths: list[Truth], folder: Path, seed: int, count: int, growth: int
 
 
 def step(do: Callable[[], object], folder: Path, seed: int, number: int, lie: object) -> None:
-    start = time.perf_counter()
+    start = time.thread_time()  # not what a busy machine gives to others
     try:
         do()
-        took = time.perf_counter() - start
+        took = time.thread_time() - start
         assert took < SLOW, f"it took {took:.1f} s"
     except BaseException as error:
         (folder / "lie").write_bytes(pickle.dumps(lie))
