@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from kernel_exec.kernels.docker import DockerKernel
     from kernel_exec.kernels.host import HostKernel
     from kernel_exec.kernels.modes import Mode
-    from kernel_exec.metrics import Metrics
+    from kernel_exec.metrics import Metrics, MetricsEvent, process_metrics
     from kernel_exec.player import Progress
     from kernel_exec.policy import Decision, Policy, Proposal
     from kernel_exec.replays.run import Replay, areplay, replay
@@ -53,11 +53,13 @@ if TYPE_CHECKING:
         Artifact,
         Completions,
         ErrorInfo,
+        ExecutionMetrics,
         ExecutionResult,
         Image,
         Inspection,
         ReplayedCell,
         Resumption,
+        Sample,
         Variable,
     )
     from kernel_exec.retry import Retry
@@ -79,6 +81,7 @@ __all__ = [
     "Execution",
     "ExecutionFailed",
     "ExecutionInterrupted",
+    "ExecutionMetrics",
     "ExecutionResult",
     "ExecutionTimeout",
     "Executor",
@@ -96,6 +99,7 @@ __all__ = [
     "KernelStartError",
     "Limits",
     "Metrics",
+    "MetricsEvent",
     "Mode",
     "NotebookError",
     "Policy",
@@ -111,6 +115,7 @@ __all__ = [
     "Resumption",
     "Retry",
     "Rules",
+    "Sample",
     "Scenario",
     "Secrets",
     "TransferError",
@@ -124,6 +129,7 @@ __all__ = [
     "WrongType",
     "areplay",
     "averify",
+    "process_metrics",
     "replay",
     "verify",
 ]
@@ -138,6 +144,7 @@ _HOMES = {
     "Difference": "compare",
     "ErrorInfo": "results",
     "Execution": "execution",
+    "ExecutionMetrics": "results",
     "ExecutionResult": "results",
     "Executor": "sync",
     "DockerKernel": "kernels.docker",
@@ -146,6 +153,7 @@ _HOMES = {
     "Inspection": "results",
     "Limits": "settings",
     "Metrics": "metrics",
+    "MetricsEvent": "metrics",
     "Mode": "kernels.modes",
     "Policy": "policy",
     "Progress": "player",
@@ -155,6 +163,7 @@ _HOMES = {
     "Resumption": "results",
     "Retry": "retry",
     "Rules": "compare",
+    "Sample": "results",
     "Scenario": "scenarios",
     "Secrets": "secrets",
     "Variable": "results",
@@ -162,6 +171,7 @@ _HOMES = {
     "VerifiedCell": "replays.verify",
     "areplay": "replays.run",
     "averify": "replays.verify",
+    "process_metrics": "metrics",
     "replay": "replays.run",
     "verify": "replays.verify",
 }

@@ -15,15 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from kernel_exec import outcome
+from kernel_exec.attempts import tried
 from kernel_exec.callbacks import MANY_QUESTIONS, ask
 from kernel_exec.errors import ExecutorClosed, KernelStartError
 from kernel_exec.execution import Execution, OnInput
 from kernel_exec.home import Home
-from kernel_exec.judge import judged
+from kernel_exec.judge import permitted
 from kernel_exec.kernels.kinds import KernelSettings, check_limits, checked_kernel
 from kernel_exec.kernels.modes import Mode, checked_mode
-from kernel_exec.metrics import Counters
-from kernel_exec.policy import Policy, Proposal, checked_policy
+from kernel_exec.metrics import OnMetrics
+from kernel_exec.monitor import Monitor
+from kernel_exec.policy import Policy, checked_policy
 from kernel_exec.recording import (
     checked_metadata,
     checked_notebook_metadata,
@@ -31,13 +33,21 @@ from kernel_exec.recording import (
     language_info,
     markdown_cell,
 )
-from kernel_exec.report import Reporter, result_of
+from kernel_exec.report import Reporter, unrun
 from kernel_exec.results import ExecutionResult
-from kernel_exec.retry import Attempts, Retry, checked_retry
+from kernel_exec.retry import Retry, checked_retry
 from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe, with_facts
 from kernel_exec.secrets import Secrets, Veil, checked_secrets
 from kernel_exec.session import Ending, Session
-from kernel_exec.settings import Limits, SessionSettings, Timeout, checked_limits, checked_text, checked_timeout
+from kernel_exec.settings import (
+    Limits,
+    SessionSettings,
+    Timeout,
+    checked_interval,
+    checked_limits,
+    checked_text,
+    checked_timeout,
+)
 from kernel_exec.succession import Succession
 from kernel_exec.transfer import Transfer, checked_filename
 from kernel_exec.wire.cell import Cell
@@ -57,6 +67,8 @@ class Conductor:
         mode: how its kernels are set up.
         policy: what code may run; None for all.
         secrets: variables of its kernels that are masked in all that comes out; None for none.
+        monitoring_interval: seconds between two samples of what a cell uses; None for none.
+        on_metrics: called with what happens; None for nobody.
         metadata: of the recording.
 
     Attributes:
@@ -67,7 +79,7 @@ class Conductor:
         worker: the thread that waits for the disk.
         scribe: writes the recording.
         kernels: the kernels of the session, one after the other.
-        counters: count what happens.
+        monitor: counts what happens, and tells it.
         reporter: reports the cells.
         resumes: whether it goes on in a notebook that is there.
         puts: variables that are being set.
@@ -84,6 +96,8 @@ class Conductor:
         mode: str | Mode,
         policy: Policy | None,
         secrets: Mapping[str, str] | Secrets | None,
+        monitoring_interval: float | None,
+        on_metrics: OnMetrics | None,
         metadata: Mapping[str, Any] | None,
     ) -> None:
         self._kernel = checked_kernel(kernel)
@@ -102,7 +116,7 @@ class Conductor:
         self._turn = asyncio.Lock()
         self._opening = asyncio.Lock()
         self._widgets = Widgets()
-        self.counters = Counters()
+        self.monitor = Monitor(self.veil.text(settings.name or ""), checked_interval(monitoring_interval), on_metrics)
         self.kernels = Succession(
             partial(
                 Session.start,
@@ -115,12 +129,12 @@ class Conductor:
                 home=self.home,
                 widgets=self._widgets,
                 on_event=self._happened,
-                refuse=self.counters.refuse,
+                monitor=self.monitor,
             ),
-            self.counters,
+            self.monitor.kernel_started,
         )
         self.reporter = Reporter(
-            self.home, self.limits, self.mode.name, self.scribe, self.worker, self.counters, self.veil
+            self.home, self.limits, self.mode.name, self.scribe, self.worker, self.monitor.counters, self.veil
         )
         self._given = checked_notebook_metadata(metadata)
         self._metadata: dict[str, Any] = {}
@@ -132,7 +146,6 @@ class Conductor:
         self._expiry: asyncio.TimerHandle | None = None
         self._calls: dict[Execution, asyncio.Task[None]] = {}
         self._running: Execution | None = None
-        self._pausing: Execution | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.puts: set[asyncio.Task[None]] = set()
 
@@ -168,8 +181,9 @@ class Conductor:
         self.check_usable()
         if self._running is not None:
             self._running.interrupted = True
-        if self._pausing is not None:
-            self._pausing.stop.request("cancel")
+        for execution in self._calls:
+            if execution.pausing:
+                execution.stop.request("cancel")
         if self.kernels.session is not None:
             await self.kernels.session.interrupt()
 
@@ -246,64 +260,39 @@ class Conductor:
             watched=watched,
             recorded=recorded,
         )
+        self.monitor.queued(execution)
         task = asyncio.ensure_future(self._perform(execution))
         self._calls[execution] = task
         task.add_done_callback(lambda _: self._calls.pop(execution, None))
         return execution
 
     async def _perform(self, execution: Execution) -> None:
+        result = None
         try:
             async with self._turn:
-                result = await self._attempts(execution)
-                self.counters.cells[result.status] += 1
-                execution.finish(result)
+                self.monitor.has_turn(execution)
+                result = await tried(execution, self._answer, self._restart)
         except BaseException as error:
             execution.fail(error)
             if not isinstance(error, Exception):
                 raise
-
-    async def _attempts(self, execution: Execution) -> ExecutionResult:
-        """Run one cell, and again as its caller wants that; nothing else runs in between."""
-        if execution.retry is None:
-            return await self._answer(execution)
-        attempts = Attempts(execution.retry, execution.stop.timeout, asyncio.get_running_loop().time)
-        execution.stop.timeout = attempts.timeout
-        while True:
-            attempts.add(await self._answer(execution))
-            delay = None if execution.unwanted else attempts.delay()
-            if delay is None:
-                break
-            execution.begin_again(attempts.timeout)
-            if await self._pause(execution, delay):
-                attempts.cancelled()
-                break
-            if attempts.restarts():
-                await self._restart()
-        return attempts.whole()
-
-    async def _pause(self, execution: Execution, seconds: float) -> bool:
-        """Wait between two attempts; return whether no other one is wanted."""
-        self._pausing = execution
-        try:
-            await asyncio.wait((execution.stop.wanted,), timeout=seconds)
         finally:
-            self._pausing = None
-        return execution.stop.wanted.done()
+            self.monitor.ended(execution, None if result is None else result.metrics)
+        if result is not None:
+            execution.finish(result)
 
     async def _answer(self, execution: Execution) -> ExecutionResult:
         """Run one cell in the kernel that is there; the result is in the recording when this returns."""
         session = await self._session_for(execution)
         if session is None:
-            return result_of(outcome.never_ran(execution.stop), attempts=0)
+            return unrun(execution, outcome.never_ran(execution.stop))
         spill = self.home.spill()
         outputs = Outputs(self.limits, spill)
         cell_id = uuid.uuid4().hex[:8]
-        if self._policy is not None and (reason := await self._denied(execution, self._policy)) is not None:
-            verdict = outcome.denied(reason)
-            if execution.stop.wanted.done():
-                verdict = outcome.never_ran(execution.stop, "was being reviewed")
+        if self._policy is not None and (verdict := await permitted(self._policy, execution)) is not None:
             execution.cell = Cell(cell_id, execution.code, "", outputs)
             return await self.reporter.report(execution, spill, verdict, Ending((), None, None), 0.0)
+        self.monitor.started(execution)
         start = time.monotonic()
         if execution.filename is not None:
             place = tuple(Path(execution.filename).parts)
@@ -324,17 +313,6 @@ class Conductor:
             self.kernels.replace(session)
         await self._record_widgets()
         return await self.reporter.report(execution, spill, verdict, ending, duration, not_seen)
-
-    async def _denied(self, execution: Execution, policy: Policy) -> str | None:
-        """Ask the policy; return why the cell is not run, None when it is, perhaps with other code."""
-        proposal = Proposal(execution.code, execution.filename, execution.attempt)
-        self._pausing = execution
-        try:
-            judgement = await judged(policy, proposal, execution.stop.wanted)
-        finally:
-            self._pausing = None
-        execution.code, execution.judged = judgement.code, judgement.facts
-        return judgement.denied or ("nobody wants it" if execution.stop.wanted.done() else None)
 
     async def bring_in(self, session: Session) -> tuple[str, ...]:
         """Let the kernel see the work directory as it is now; return why it does not, if so."""
@@ -382,7 +360,7 @@ class Conductor:
                 running.questions += 1
                 self._background(ask(running, event, self.kernels.session.answer))
             else:
-                self.counters.refuse("it asks for more input before it has taken what it asked for")
+                self.monitor.counters.refuse("it asks for more input before it has taken what it asked for")
 
     def _background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -403,6 +381,7 @@ class Conductor:
             await record(self._describe(session))
             await self.reporter.start()  # after it: an earlier recording that gets another name is no cell's
             self._opened = True
+            self.monitor.opened()
             if self._settings.lifetime is not None:
                 self._last = loop.time() + self._settings.lifetime
                 self._expiry = loop.call_at(self._last, self._expire)
@@ -513,3 +492,4 @@ class Conductor:
                 await self.worker.run(self.home.remove)
                 self.worker.close()
                 await self.kernels.release()
+                await self.monitor.close()

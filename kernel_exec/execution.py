@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from kernel_exec.errors import InvalidArgument, ResultNotReady
@@ -118,8 +120,17 @@ class Execution:
         self.retry = retry
         self.interrupted = False
         """Whether the caller has interrupted it."""
+        self.pausing = False
+        """Whether no code of it runs, because somebody is asked about it or another attempt is to come."""
         self.attempt = 1
         """The number of the attempt that runs, or is waited for."""
+        self.number = 0
+        """Which call of its executor it is, from 1."""
+        self.had_turn = False
+        self.queued = self.started = 0.0
+        """When it was called, and when its last attempt began, in seconds since 1970; 0 for not yet."""
+        self.context = contextvars.Context()
+        """The context variables of its caller, where somebody wants to know them."""
         self.stop = Stop(timeout)
         self.cell: Cell | None = None
         self.questions = 0
@@ -196,6 +207,15 @@ class Execution:
     def unwanted(self) -> bool:
         """Whether the caller wants no other attempt, and whoever closes the executor none."""
         return self.interrupted or self.trouble is not None or self.stop.reason not in (None, "timeout")
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """No code of it runs in here: it can be cancelled, and not be interrupted."""
+        self.pausing = True
+        try:
+            yield
+        finally:
+            self.pausing = False
 
     def begin_again(self, timeout: float | None) -> None:
         """Get ready for another attempt, of `timeout` seconds; it can be cancelled, and be given more time, at once."""

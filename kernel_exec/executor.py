@@ -16,7 +16,7 @@ from kernel_exec.execution import Execution, OnInput, OnOutput
 from kernel_exec.keepsakes import checked_key, checked_name
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.kernels.modes import Mode
-from kernel_exec.metrics import Metrics
+from kernel_exec.metrics import Metrics, OnMetrics
 from kernel_exec.player import CELL_TIMEOUT, OnProgress
 from kernel_exec.policy import Policy
 from kernel_exec.questions import ANSWER_TIMEOUT, TRANSFER_TIMEOUT
@@ -70,6 +70,11 @@ class AsyncExecutor:
         policy: what code may run; None for all.
         secrets: variables of the kernel's environment whose values are masked in results and in the recording; a
             `Secrets` also has patterns.
+        monitoring_interval: seconds between two samples of what a running cell and its processes use; they are in
+            `result.metrics` and `metrics`. None for no samples, which costs nothing.
+        on_metrics: called with a `MetricsEvent` when a call is queued, has started and has ended, when a sample was
+            taken, and when a kernel was started. In a thread of its own, unless it is asynchronous: no cell waits for
+            it, and what it raises is logged.
         name: a name for people, in the recording.
         metadata: of the recording, such as `{"title": "Sales"}`.
 
@@ -89,11 +94,15 @@ class AsyncExecutor:
         mode: str | Mode = "standard",
         policy: Policy | None = None,
         secrets: Mapping[str, str] | Secrets | None = None,
+        monitoring_interval: float | None = None,
+        on_metrics: OnMetrics | None = None,
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         settings = checked_settings(workdir, notebook, timeout, lifetime, name)
-        self._conductor = Conductor(kernel, settings, limits, mode, policy, secrets, metadata)
+        self._conductor = Conductor(
+            kernel, settings, limits, mode, policy, secrets, monitoring_interval, on_metrics, metadata
+        )
         self._beside = Beside(self._conductor)
         self._resumed: Resumption | None = None
 
@@ -124,6 +133,8 @@ class AsyncExecutor:
         mode: str | Mode = "standard",
         policy: Policy | None = None,
         secrets: Mapping[str, str] | Secrets | None = None,
+        monitoring_interval: float | None = None,
+        on_metrics: OnMetrics | None = None,
         needed_for: Collection[str] | None = None,
         cell_timeout: float | None = CELL_TIMEOUT,
         on_progress: OnProgress | None = None,
@@ -146,6 +157,8 @@ class AsyncExecutor:
             mode: as for the executor.
             policy: as for the executor; it is asked about the cells that run again as well.
             secrets: as for the executor.
+            monitoring_interval: as for the executor.
+            on_metrics: as for the executor.
             needed_for: names of variables; only the cells run that these depend on, which is found from the names that
                 cells read and write, and checked by running: when that was not enough, all of them run. None for all.
             cell_timeout: seconds that each of the cells may run again; None for no bound.
@@ -171,6 +184,8 @@ class AsyncExecutor:
             mode=mode,
             policy=policy,
             secrets=secrets,
+            monitoring_interval=monitoring_interval,
+            on_metrics=on_metrics,
             name=origin.name,
         )
         await executor._resume(origin, needs, seconds, on_progress)
@@ -491,7 +506,7 @@ class AsyncExecutor:
     @property
     def metrics(self) -> Metrics:
         """What was counted since the executor was made."""
-        return self._conductor.counters.snapshot()
+        return self._conductor.monitor.counters.snapshot()
 
     @property
     def is_alive(self) -> bool:

@@ -6,7 +6,10 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from kernel_exec import outcome
 from kernel_exec.callbacks import called
+from kernel_exec.execution import Execution
+from kernel_exec.outcome import Verdict
 from kernel_exec.policy import Answer, Decision, Judge, Policy, Proposal
 from kernel_exec.settings import checked_text
 
@@ -24,6 +27,17 @@ class Judgement:
     code: str
     denied: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
+
+
+async def permitted(policy: Policy, execution: Execution) -> Verdict | None:
+    """Ask about a call, which may get other code by that; return the verdict when it is not run, None when it is."""
+    proposal = Proposal(execution.code, execution.filename, execution.attempt)
+    with execution.paused():
+        judgement = await judged(policy, proposal, execution.stop.wanted)
+    execution.code, execution.judged = judgement.code, judgement.facts
+    if execution.stop.wanted.done():
+        return outcome.never_ran(execution.stop, "was being reviewed")
+    return outcome.denied(judgement.denied) if judgement.denied else None
 
 
 async def judged(policy: Policy, proposal: Proposal, stop: asyncio.Future[None]) -> Judgement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from kernel_exec.home import Home
 from kernel_exec.metrics import Counters
 from kernel_exec.outcome import Verdict, memory_note
 from kernel_exec.pictures import images_of
-from kernel_exec.results import Artifact, ErrorInfo, ExecutionResult
+from kernel_exec.results import Artifact, ErrorInfo, ExecutionMetrics, ExecutionResult
 from kernel_exec.scribe import Entry, Scribe
 from kernel_exec.secrets import Veil
 from kernel_exec.session import Ending
@@ -25,6 +26,8 @@ from kernel_exec.text import cut, text_of
 from kernel_exec.wire.budget import Cuts
 from kernel_exec.wire.cell import Cell
 from kernel_exec.worker import Worker
+
+_LONG_ERROR = 500
 
 
 class Reporter:
@@ -89,26 +92,18 @@ class Reporter:
         outputs = self._veil.data([*cell.outputs.snapshot(), *verdict.extra])
         verdict = replace(verdict, error=self._veiled(verdict.error))
         collected = await self._collect(cell)
+        facts = list(map(self._fact, collected.artifacts))
         images, trouble = images_of(outputs), None
         if execution.recorded:
             images, trouble = await self._scribe.save(images, spill.stem)
-        facts = list(map(self._fact, collected.artifacts))
-        files = [f"{fact['change']} {fact['path']!r}" for fact in facts]
         stderr = self._veil.text(cell.outputs.stream("stderr"))
         undrawn, undrawn_again = self._glyphs.told(stderr)
+        files = [f"{fact['change']} {fact['path']!r}" for fact in facts]
         said = self._veil.text(text_of(outputs, verdict.error, files, [*undrawn, *undrawn_again]))
         text = await self._text(said, spill)
-        known = _facts(verdict, ending, duration, facts)
-        if verdict.status == "timeout":
-            known["timeout"] = execution.stop.timeout
-        if execution.filename is not None:
-            known["filename"] = execution.filename
-        if execution.judged:
-            known["policy"] = dict(execution.judged)
-        if execution.retry is not None:
-            known["attempt"] = execution.attempt
         unwritten = None
         if execution.recorded:
+            known = _facts(execution, verdict, ending, duration, facts)
             unwritten = await self._scribe.write(Entry(cell, known, execution.metadata, verdict.extra))
         notes = (
             *notes_of(cell.outputs.cuts, self._limits),
@@ -122,9 +117,10 @@ class Reporter:
             trouble,
             unwritten,
         )
-        cpu, peak = ending.resources()
+        metrics = self._metrics(execution, verdict, ending, duration, len(said))
         return result_of(
             verdict,
+            metrics,
             stdout=self._veil.text(cell.outputs.stream("stdout")),
             stderr=stderr,
             text=text,
@@ -132,14 +128,29 @@ class Reporter:
             images=images,
             artifacts=collected.artifacts,
             execution_count=cell.execution_count,
+            notes=tuple(self._veil.text(note) for note in notes if note),
+            truncated=bool(cell.outputs.cuts),
+            mode=self._mode,
+        )
+
+    def _metrics(
+        self, execution: Execution, verdict: Verdict, ending: Ending, duration: float, length: int
+    ) -> ExecutionMetrics:
+        cell = execution.cell
+        assert cell is not None
+        cpu, peak = ending.resources()
+        metrics = metrics_of(execution, verdict)
+        return replace(
+            metrics,
+            cell_id=cell.cell_id,
+            filename=metrics.filename and self._veil.text(metrics.filename),
+            ended=time.time(),
             duration=duration,
             cpu_seconds=cpu,
             peak_memory=peak,
-            notes=tuple(self._veil.text(note) for note in notes if note),
-            truncated=bool(cell.outputs.cuts),
+            output_length=length,
             attempts=int(cell.started),
-            mode=self._mode,
-            cell_id=cell.cell_id,
+            samples=ending.samples,
         )
 
     def _veiled(self, error: ErrorInfo | None) -> ErrorInfo | None:
@@ -175,18 +186,51 @@ def _given_away(cell: Cell) -> str | None:
     return "output went into a widget (ipywidgets.Output), which the recording shows" if cell.given_away else None
 
 
-def result_of(verdict: Verdict, **more: Any) -> ExecutionResult:
-    """Return the result of a cell that ended with `verdict`."""
+def unrun(execution: Execution, verdict: Verdict) -> ExecutionResult:
+    """Return the result of a call that never had its turn."""
+    return result_of(verdict, metrics_of(execution, verdict))
+
+
+def result_of(verdict: Verdict, metrics: ExecutionMetrics, **more: Any) -> ExecutionResult:
+    """Return the result of a call that ended with `verdict`."""
     return ExecutionResult(
         verdict.status,
         error=verdict.error,
         state_preserved=verdict.state_preserved,
         steps=verdict.steps,
+        duration=metrics.duration,
+        cpu_seconds=metrics.cpu_seconds,
+        peak_memory=metrics.peak_memory,
+        attempts=metrics.attempts,
+        cell_id=metrics.cell_id,
+        metrics=metrics,
         **more,
     )
 
 
-def _facts(verdict: Verdict, ending: Ending, duration: float, artifacts: list[dict[str, Any]]) -> dict[str, Any]:
+def metrics_of(execution: Execution, verdict: Verdict) -> ExecutionMetrics:
+    """Return what a call has taken that has taken nothing but time."""
+    now = time.time()
+    return ExecutionMetrics(
+        number=execution.number,
+        cell_id="",
+        filename=execution.filename,
+        status=verdict.status,
+        queued=execution.queued,
+        started=execution.started or now,
+        ended=now,
+        duration=0.0,
+        cpu_seconds=None,
+        peak_memory=None,
+        output_length=0,
+        error=str(verdict.error or "").partition("\n")[0][:_LONG_ERROR],
+        attempts=0,
+    )
+
+
+def _facts(
+    execution: Execution, verdict: Verdict, ending: Ending, duration: float, artifacts: list[dict[str, Any]]
+) -> dict[str, Any]:
     """Return what the recording says of a cell beyond its outputs."""
     cpu, peak = ending.resources()
     facts: dict[str, Any] = {
@@ -197,7 +241,17 @@ def _facts(verdict: Verdict, ending: Ending, duration: float, artifacts: list[di
         "state_preserved": verdict.state_preserved,
         "steps": list(verdict.steps),
     }
-    return {**facts, **({"artifacts": artifacts} if artifacts else {})}
+    if artifacts:
+        facts["artifacts"] = artifacts
+    if verdict.status == "timeout":
+        facts["timeout"] = execution.stop.timeout
+    if execution.filename is not None:
+        facts["filename"] = execution.filename
+    if execution.judged:
+        facts["policy"] = dict(execution.judged)
+    if execution.retry is not None:
+        facts["attempt"] = execution.attempt
+    return facts
 
 
 def notes_of(cuts: Cuts, limits: Limits) -> list[str]:

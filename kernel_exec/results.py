@@ -138,6 +138,68 @@ class Inspection:
 
 
 @dataclass(frozen=True, slots=True)
+class Sample:
+    """What a kernel and all its processes used at one moment of a cell.
+
+    Attributes:
+        time: when, in seconds since 1970.
+        cpu_seconds: CPU time since the cell began, of all of them, also of those that have ended.
+        memory: bytes that they hold; what they have in common, as forked processes do, counts once.
+        processes: how many they are.
+    """
+
+    time: float
+    cpu_seconds: float
+    memory: int
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionMetrics:
+    """What one execution took.
+
+    Attributes:
+        number: of the call in its executor, from 1.
+        cell_id: id of the cell in the recording; "" when it never ran.
+        filename: as its caller named it.
+        status: that of its result.
+        queued: when it was called, in seconds since 1970.
+        started: when its first attempt began, after the calls before it, a kernel's start, and whoever was asked about
+            it; `ended` when none did.
+        ended: when its result was recorded.
+        duration: seconds that the cell ran, as `ExecutionResult.duration`; of several attempts their sum.
+        cpu_seconds: CPU time of the kernel and its processes; None when unknown.
+        peak_memory: the most bytes that they were seen to hold; None when unknown.
+        output_length: characters of `ExecutionResult.text`, before it was cut.
+        error: why it did not end well, a line; "" when it did.
+        attempts: how many times the code was run; 0 when it never was.
+        samples: what was used while it ran, where `monitoring_interval` was given and it ran that long.
+        runs: what each attempt took, where `retry` was given.
+    """
+
+    number: int
+    cell_id: str
+    filename: str | None
+    status: Status
+    queued: float
+    started: float
+    ended: float
+    duration: float
+    cpu_seconds: float | None
+    peak_memory: int | None
+    output_length: int
+    error: str
+    attempts: int
+    samples: tuple[Sample, ...] = field(default=(), repr=False)
+    runs: tuple[ExecutionMetrics, ...] = field(default=(), repr=False)
+
+    @property
+    def queue_time(self) -> float:
+        """Seconds that it waited before it began."""
+        return max(0.0, self.started - self.queued)
+
+
+@dataclass(frozen=True, slots=True)
 class ExecutionResult:
     """All that one call produced.
 
@@ -155,8 +217,9 @@ class ExecutionResult:
         error: why it did not end well, or None.
         execution_count: the kernel's number of the cell, or None when it never ran.
         duration: seconds from the moment it was sent until it had ended; waiting in the queue does not count.
-        cpu_seconds: CPU time of the kernel and its ended children during the cell, or None when unknown.
-        peak_memory: the most resident memory of the kernel during the cell, in bytes, or None when unknown.
+        cpu_seconds: CPU time of the kernel and its ended children during the cell, or None when unknown; where
+            `monitoring_interval` was given, of all its processes.
+        peak_memory: the most resident memory of the kernel during the cell, in bytes, or None when unknown; the same.
         state_preserved: False on exactly one result: that of the call in which the kernel's state was lost or
             the loss was found.
         steps: what it took to end the cell: () when it ended by itself, else "interrupt", "kill", "restart".
@@ -167,6 +230,7 @@ class ExecutionResult:
         earlier: the results of the attempts before the last one, when `retry` was given.
         mode: name of the mode that the kernel was set up in.
         cell_id: id of the cell in the recording.
+        metrics: what it took; None of what is no call of a cell, such as `restart`.
     """
 
     status: Status
@@ -189,6 +253,7 @@ class ExecutionResult:
     earlier: tuple[ExecutionResult, ...] = ()
     mode: str = "standard"
     cell_id: str = ""
+    metrics: ExecutionMetrics | None = field(default=None, repr=False)
 
     @property
     def ok(self) -> bool:

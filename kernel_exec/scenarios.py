@@ -25,7 +25,7 @@ from kernel_exec.kernels.host import HostKernel
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.kernels.modes import Mode, checked_mode
 from kernel_exec.policy import Policy, checked_policy
-from kernel_exec.settings import Limits, PathLike, checked_limits, checked_path, checked_seconds
+from kernel_exec.settings import Limits, PathLike, checked_interval, checked_limits, checked_path, checked_seconds
 
 TABLE = ("tool", "kernel_exec", "scenarios")
 _KINDS: dict[str, type[KernelSettings]] = {"host": HostKernel, "docker": DockerKernel}
@@ -44,6 +44,7 @@ class Scenario:
         limits: how much its cells may take.
         mode: how its kernels are set up.
         policy: what code may run; None for all.
+        monitoring_interval: seconds between two samples of what a cell uses; None for no samples.
 
     Raises:
         InvalidArgument, WrongType: one of them cannot work.
@@ -57,6 +58,7 @@ class Scenario:
     limits: Limits = field(default_factory=Limits)
     mode: str | Mode = "standard"
     policy: Policy | None = None
+    monitoring_interval: float | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str):
@@ -69,6 +71,7 @@ class Scenario:
             checked_path("workdir", self.workdir)
         object.__setattr__(self, "timeout", checked_seconds("timeout", self.timeout))
         object.__setattr__(self, "lifetime", checked_seconds("lifetime", self.lifetime))
+        object.__setattr__(self, "monitoring_interval", checked_interval(self.monitoring_interval))
         checked_limits(self.limits)
         checked_mode(self.mode)
         checked_policy(self.policy)
@@ -110,7 +113,10 @@ class Scenario:
 
 
 _ARGUMENTS = frozenset(
-    {"kernel", "workdir", "notebook", "timeout", "lifetime", "limits", "mode", "policy", "secrets", "name", "metadata"}
+    {
+        *("kernel", "workdir", "notebook", "timeout", "lifetime", "limits", "mode", "policy", "secrets"),
+        *("monitoring_interval", "on_metrics", "name", "metadata"),
+    }
 )
 """Arguments of an executor."""
 
@@ -238,9 +244,9 @@ class _Reader:
                 return self._changed((name, key), value, base.limits)
             case "policy":
                 return self._changed((name, key), value, base.policy or Policy())
-            case "timeout" | "lifetime" if value is False:  # TOML has no None
+            case "timeout" | "lifetime" | "monitoring_interval" if value is False:  # TOML has no None
                 return None
-            case "workdir" | "timeout" | "lifetime" | "mode":
+            case "workdir" | "timeout" | "lifetime" | "mode" | "monitoring_interval":
                 return self._tried((name, key), lambda: getattr(replace(base, **{key: value}), key))
         known = sorted({part.name for part in fields(Scenario)} - {"name"} | {"extends"})
         raise self._error((name, key), f"is no setting of a scenario: {', '.join(known)}")

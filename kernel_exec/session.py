@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kernel_exec.errors import KernelDiedError, KernelStartError, RequestTimeout
@@ -19,6 +20,9 @@ from kernel_exec.kernels.death import Death, Usage, megabytes
 from kernel_exec.kernels.kernel import Kernel
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.kernels.modes import Mode
+from kernel_exec.monitor import Monitor
+from kernel_exec.results import Sample
+from kernel_exec.sampling import Sampling
 from kernel_exec.secrets import Veil
 from kernel_exec.settings import Limits
 from kernel_exec.wire.cell import Cell
@@ -63,13 +67,20 @@ class Ending:
     death: Death | None
     usage: Usage | None
     memory: int | None = None
+    samples: tuple[Sample, ...] = ()
     held: int = 0
 
     def resources(self) -> tuple[float | None, int | None]:
         """CPU seconds of the cell and its peak of memory in bytes, as far as they are known."""
-        if self.usage is None:
-            return None, self.held or None
-        return self.usage.cpu_seconds, self.usage.peak_memory
+        cpu = self.samples[-1].cpu_seconds if self.samples else None
+        held = [sample.memory for sample in self.samples]
+        if self.usage is not None:
+            # A child that was waited for brings all of its life with it; samples leave out what was before the cell.
+            cpu = self.usage.cpu_seconds if cpu is None else cpu
+            held.append(self.usage.peak_memory)
+        elif self.held:
+            held.append(self.held)
+        return cpu, max(held, default=None)
 
 
 class Session:
@@ -82,13 +93,14 @@ class Session:
         widgets: Widgets,
         veil: Veil,
         on_event: Callable[[Event], None],
-        refuse: Callable[[str], None],
+        monitor: Monitor,
     ) -> None:
         self.kernel = kernel
         self._limits = limits
+        self._monitor = monitor
         self.info: dict[str, Any] = {}
         self.interrupted = False
-        self._refuse = refuse
+        self._refuse = refuse = monitor.counters.refuse
         self._on_event = on_event
         self._conversation = Conversation(widgets)
         self._veil, self._veiled = veil, Veiled(veil)
@@ -117,7 +129,7 @@ class Session:
         home: Home,
         widgets: Widgets,
         on_event: Callable[[Event], None],
-        refuse: Callable[[str], None],
+        monitor: Monitor,
     ) -> Session:
         """Start a kernel and wait until it answers.
 
@@ -132,7 +144,7 @@ class Session:
                 without stopping the kernel.
             widgets: follows the widgets of the kernel.
             on_event: told of what happens, on the loop; must not wait.
-            refuse: told why a message, or a part of one, was refused.
+            monitor: told of messages that are refused, and of what cells use.
 
         Raises:
             UnknownKernel, KernelStartError: there is no such kernel; it died, or did not answer in time.
@@ -150,7 +162,7 @@ class Session:
             own=home.own,
         )
         try:
-            session = cls(kernel, limits, widgets, veil, on_event, refuse)
+            session = cls(kernel, limits, widgets, veil, on_event, monitor)
             await session._ready(guarded=bool(guard))
         except BaseException:
             await kernel.stop(grace=0)
@@ -191,15 +203,17 @@ class Session:
             begin=lambda msg_id: self._begin(execution, Cell(cell_id, execution.code, msg_id, outputs), began),
         )
         execution.stop.arm(last)
+        sampling = self._sampling(execution)
         try:
             steps = await self._within_memory(execution, self._finished)
             steps = await self._end(execution, self._finished, steps)
         finally:
             execution.stop.disarm()
+            samples = () if sampling is None else await sampling.end()
         usage = await self.kernel.cell_usage()
         death = await self.bury() if self._lost(execution.cell) else None
         self._running = self._finished = None
-        return Ending(steps, death, usage, self._limits.memory_bytes, self.kernel.seen_peak)
+        return Ending(steps, death, usage, self._limits.memory_bytes, samples, self.kernel.seen_peak)
 
     async def interrupt(self) -> None:
         """Interrupt the running cell; nothing happens when there is none."""
@@ -331,6 +345,11 @@ class Session:
             "" if limit is None else f"; limits.memory is {megabytes(limit)} ({limit} bytes): perhaps it needs more"
         )
         return f"the kernel could not be started: {reason}{allowed}{tail}"
+
+    def _sampling(self, execution: Execution) -> Sampling | None:
+        if self._monitor.interval is None:
+            return None
+        return Sampling(self.kernel, self._monitor.interval, partial(self._monitor.sampled, execution))
 
     def _begin(self, execution: Execution, cell: Cell, began: Callable[[Cell], None]) -> None:
         self._running = execution.cell = cell

@@ -220,6 +220,24 @@ def checked_seconds(what: str, value: float | None) -> float | None:
     return None if math.isinf(value) else float(value)
 
 
+LEAST_INTERVAL = 0.01
+
+
+def checked_interval(value: float | None) -> float | None:
+    """Return the seconds between two samples, None for no samples.
+
+    Raises:
+        InvalidArgument, WrongType: it is no number that can be.
+    """
+    interval = checked_seconds("monitoring_interval", value)
+    if value is not None and (interval is None or interval < LEAST_INTERVAL):
+        raise InvalidArgument(
+            f"monitoring_interval must be at least {LEAST_INTERVAL} seconds, and finite, not {value!r}; None means no "
+            f"samples"
+        )
+    return interval
+
+
 def checked_timeout(timeout: Timeout, default: float | None) -> float | None:
     """Return the timeout of one call: its own, or the executor's when it has none."""
     return default if isinstance(timeout, _Default) else checked_seconds("timeout", timeout)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from kernel_exec.metrics import Counters
 from kernel_exec.session import Session
 
 
@@ -15,12 +14,12 @@ class Succession:
 
     Args:
         start: starts a kernel; called again for each that follows.
-        counters: count the kernels.
+        started: called when one was started.
     """
 
-    def __init__(self, start: Callable[[], Awaitable[Session]], counters: Counters) -> None:
+    def __init__(self, start: Callable[[], Awaitable[Session]], started: Callable[[], None]) -> None:
         self._start = start
-        self._counters = counters
+        self._started = started
         self._starting: asyncio.Task[Session] | None = None
         self._stopping: set[asyncio.Task[None]] = set()
         self._ended = False
@@ -40,7 +39,7 @@ class Succession:
             if self._starting is starting and not self._ended:  # else somebody else who waits was first
                 self._starting = None
                 self.session = starting.result()
-                self._counters.kernels += 1
+                self._started()
         return self.session
 
     def replace(self, old: Session) -> None:

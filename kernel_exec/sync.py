@@ -17,7 +17,7 @@ from kernel_exec.execution import OnInput, OnOutput
 from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.kernels.modes import Mode
-from kernel_exec.metrics import Metrics
+from kernel_exec.metrics import Metrics, OnMetrics
 from kernel_exec.player import CELL_TIMEOUT, OnProgress
 from kernel_exec.policy import Policy
 from kernel_exec.portal import Portal
@@ -158,6 +158,8 @@ class Executor:
         mode: str | Mode = "standard",
         policy: Policy | None = None,
         secrets: Mapping[str, str] | Secrets | None = None,
+        monitoring_interval: float | None = None,
+        on_metrics: OnMetrics | None = None,
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
@@ -171,6 +173,8 @@ class Executor:
             mode=mode,
             policy=policy,
             secrets=secrets,
+            monitoring_interval=monitoring_interval,
+            on_metrics=on_metrics,
             name=name,
             metadata=metadata,
         )
@@ -200,6 +204,8 @@ class Executor:
         mode: str | Mode = "standard",
         policy: Policy | None = None,
         secrets: Mapping[str, str] | Secrets | None = None,
+        monitoring_interval: float | None = None,
+        on_metrics: OnMetrics | None = None,
         needed_for: Collection[str] | None = None,
         cell_timeout: float | None = CELL_TIMEOUT,
         on_progress: OnProgress | None = None,
@@ -218,6 +224,8 @@ class Executor:
                     mode=mode,
                     policy=policy,
                     secrets=secrets,
+                    monitoring_interval=monitoring_interval,
+                    on_metrics=on_metrics,
                     needed_for=needed_for,
                     cell_timeout=cell_timeout,
                     on_progress=on_progress,

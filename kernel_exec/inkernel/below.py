@@ -7,11 +7,14 @@ import ctypes
 import os
 import signal
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .loop import Loop
 from .memory import THREADS, MemoryWatch, soft_bound
 from .processes import children
+
+if TYPE_CHECKING:
+    from .sampler import Sampler
 
 REST_LIMIT = 64 * 1024
 STREAMS = ("stdout", "stderr")
@@ -42,6 +45,7 @@ class Below:
         self._fifos = [open_fifo(directory, name) for name in STREAMS]
         self._rest = [bytearray(), bytearray()]
         self._memory: MemoryWatch | None = None
+        self._sampler: Sampler | None = None
         self.kernel = 0
         self.ended: Callable[[], dict[str, Any]] = dict
 
@@ -67,6 +71,8 @@ class Below:
                 return
             if pid == self.kernel and self._memory is not None:
                 self._memory.ended(used.ru_maxrss * 1024)
+            if self._sampler is not None:
+                self._sampler.orphan(used.ru_utime + used.ru_stime)
             self._reaped(pid, status)
 
     def do_launch(self, what: dict[str, Any]) -> None:
@@ -89,6 +95,20 @@ class Below:
         """Count the peak of memory from now on."""
         if self._memory is not None:
             self._memory.forget_peak()
+
+    def do_mark(self, _: object) -> None:
+        """Count what is used from now on."""
+        if self._sampler is None and self.kernel:
+            from .sampler import Sampler  # every import delays every kernel
+
+            self._sampler = Sampler(self.kernel)
+        if self._sampler is not None:
+            self._sampler.mark()
+
+    def do_sample(self, number: int) -> None:
+        """Tell what has been used since then; what it was, when the kernel has ended, is told by its end."""
+        if self._sampler is not None:
+            self._tell({"sample": number, **self._sampler.sample()})
 
     def do_signal(self, number: int) -> None:
         """Signal the kernel's process group."""
@@ -123,7 +143,7 @@ class Below:
         if pid != self.kernel:
             return
         self.kernel = 0
-        self._memory = None
+        self._memory = self._sampler = None
         self._end_all()  # its descendants end with it, before anybody hears of it
         for index in range(len(STREAMS)):
             self._read_fifo(index)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable
 from typing import Any
 
-from .processes import parent_of, stat_of
+from .family import Family, resident, shares
+from .processes import stat_of
 
 STACK = 8 << 20  # what the system reserves for a thread, and what is hardly ever used of it
 THREADS = 8  # of the kernel itself
@@ -34,7 +34,7 @@ class MemoryWatch:
         self._limit = limit
         self._soft = soft
         self._bounded = 0  # what is in force of it
-        self._below: dict[int, bool] = {}  # of every process in the system, whether the kernel started it
+        self._family = Family()
         self._peak = 0
         self._above_since: float | None = None
         self.due = time.monotonic()
@@ -82,21 +82,12 @@ class MemoryWatch:
 
     def _used(self) -> int:
         """Return the bytes that they hold; what they share counts once, as far as that matters."""
-        pids = self._find()
-        used = sum(map(_resident, pids))
+        pids = self._family.pids()
+        used = sum(map(resident, pids))
         # Too much at first sight: forked children share most of it, and files that are mapped can be taken away.
         if used > self._limit or (len(pids) > 1 and used > self._peak):
             used = sum(map(_held, pids))
         return used
-
-    def _find(self) -> list[int]:
-        """Return the process ids of the kernel and of all that it started."""
-        # Whether it did never changes: who loses his parent becomes a child of this process.
-        before, self._below = self._below, {}
-        me = os.getpid()
-        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
-            self._below[pid] = before[pid] if pid in before else _descends(pid, me)
-        return [pid for pid, below in self._below.items() if below]
 
 
 def soft_bound(limit: int, threads: int) -> int:
@@ -108,30 +99,9 @@ def _threads(pid: int) -> int:
     return int((stat_of(pid) or [b"0"] * 18)[17])
 
 
-def _resident(pid: int) -> int:
-    try:
-        with open(f"/proc/{pid}/statm", "rb") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError):
-        return 0
-
-
 def _held(pid: int) -> int:
     """Return the share of a process in the memory that nobody can take away from it."""
-    try:
-        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:
-            lines = [line.split() for line in file.read().splitlines()[1:]]
-    except OSError:  # it has ended, or shows itself to nobody
-        return _resident(pid)
-    sizes = {line[0]: int(line[1]) * 1024 for line in lines}
+    sizes = shares(pid)
     if b"Pss_Anon:" in sizes:
         return sizes[b"Pss_Anon:"] + sizes[b"Pss_Shmem:"]
-    return sizes.get(b"Pss:", 0)
-
-
-def _descends(pid: int, ancestor: int) -> bool:
-    while pid > 1:
-        pid = parent_of(pid)
-        if pid == ancestor:
-            return True
-    return False
+    return sizes.get(b"Pss:", 0) if sizes else resident(pid)

@@ -7,10 +7,11 @@ Run as `python -I -S start.py supervisor HOST_PID PARENT_DIRECTORY...` with desc
 line.
 
     from the host: {"launch": {"argv", "env", "cwd", "drain", "memory", "soft", "cpus"}}, {"signal": number},
-                   {"cleanup": path}, {"forget": true}, {"peak": null}, {"kill": true}, {"stop": seconds of grace},
-                   {"release": null}
+                   {"cleanup": path}, {"forget": true}, {"peak": null}, {"mark": null}, {"sample": number},
+                   {"kill": true}, {"stop": seconds of grace}, {"release": null}
     to the host:   {"directory": path}, {"started": pid}, {"signalled": number},
                    {"memory": bytes held, "above": whether that is too much}, {"outgrown": true when it dies of that},
+                   {"sample": number, "cpu": seconds since the mark, "held": bytes, "processes": how many},
                    {"exited": wait status, "rest": [stdout, stderr]}, {"error": text}, {"stopped": true}
 
 Only the standard library, and little of it: every import here delays every kernel.

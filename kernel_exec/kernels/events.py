@@ -138,6 +138,23 @@ class Used:
 
 
 @dataclass(frozen=True, slots=True)
+class Sampled:
+    """The answer to the question of that number: what the kernel and its processes use.
+
+    Attributes:
+        number: of the question.
+        cpu_seconds: CPU time since the mark.
+        memory: bytes that they hold now.
+        processes: how many they are.
+    """
+
+    number: int
+    cpu_seconds: float
+    memory: int
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """So many bytes are held now, and whether that is too much."""
 
@@ -167,7 +184,7 @@ class Failed:
     text: str
 
 
-OfKernel = Directory | Started | Exited | Memory | Outgrown | Signalled | Stopped | Failed
+OfKernel = Directory | Started | Exited | Memory | Sampled | Outgrown | Signalled | Stopped | Failed
 OfContainer = Created | Refused | Attached | Mounted | Gate | Opened | Denied | Moved | Used
 Event = OfKernel | OfContainer
 
@@ -188,6 +205,10 @@ def _of_kernel(told: Any) -> OfKernel | None:  # noqa: PLR0911 - a line for each
             return Exited(status, (out, err), _about(about))
         case {"memory": int(held), "above": bool(above)} if 0 <= held < _MAX_BYTES:
             return Memory(held, above)
+        case {"sample": int(number), "cpu": int(cpu) | float(cpu), "held": int(held), "processes": int(processes)} if (
+            0 <= cpu < _MAX_BYTES and 0 <= held < _MAX_BYTES and 0 <= processes <= _MAX_PID
+        ):
+            return Sampled(number, float(cpu), held, processes)
         case {"outgrown": True}:
             return Outgrown()
         case {"signalled": int()}:

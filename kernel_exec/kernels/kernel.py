@@ -13,6 +13,7 @@ from typing import Any
 
 from kernel_exec.errors import KernelStartError
 from kernel_exec.kernels.death import Death, Usage
+from kernel_exec.kernels.events import Sampled
 from kernel_exec.kernels.kinds import KernelSettings, provisioner_for
 from kernel_exec.kernels.last_words import SPOOL, Spooled, read_spool
 from kernel_exec.kernels.modes import STANDARD, Mode
@@ -182,6 +183,16 @@ class Kernel:
     async def cell_usage(self) -> Usage | None:
         """Return what the kernel has used since then; None when it has ended."""
         return None if self.died.done() else await self._provisioner.cell_usage()
+
+    def mark(self) -> None:
+        """Count from now on what `sample` tells."""
+        if self._provisioner.link is not None:
+            self._provisioner.link.mark()
+
+    async def sample(self) -> Sampled | None:
+        """Return what it and all its processes use; None when it has ended, or does not say in time."""
+        link = self._provisioner.link
+        return None if link is None or self.died.done() else await link.sample()
 
     @property
     def seen_peak(self) -> int:

@@ -90,6 +90,7 @@ class SupervisorLink:
         self._moves: dict[int, events.Moved | None] = {}
         self._asked = 0
         self._answered: tuple[int, Usage] | None = None
+        self._sampled: events.Sampled | None = None
         self.fault: str | None = None
         self.stopped = False
         self.gone = False
@@ -288,6 +289,22 @@ class SupervisorLink:
         used = self._answered[1]
         return Usage(used.cpu_seconds, max(used.peak_memory, self.peak))
 
+    def mark(self) -> None:
+        """Count from now on what `sample` tells."""
+        self.send({"mark": None})
+
+    async def sample(self) -> events.Sampled | None:
+        """Return what the kernel and its processes use, since the mark; None when it has ended, or does not say."""
+        self._asked += 1
+        number = self._asked
+        self.send({"sample": number})
+
+        def answered() -> bool:
+            return not self.running or (self._sampled is not None and self._sampled.number >= number)
+
+        await self.until(answered, SIGNAL_TIMEOUT)
+        return self._sampled if self._sampled is not None and self._sampled.number >= number else None
+
     def forget_peak(self) -> None:
         """Tell the peak of memory from now on."""
         self.receive()
@@ -439,6 +456,8 @@ class SupervisorLink:
                 self.running, self.status, self.rest, self.about_end = False, status, rest, about
             case events.Memory(held, above):
                 self.peak, self.above = max(self.peak, held), above
+            case events.Sampled():
+                self._sampled = event
             case events.Outgrown():
                 self.outgrown = True
             case events.Signalled():

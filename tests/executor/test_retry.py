@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from kernel_exec import AsyncExecutor, ExecutionResult, Executor, InvalidArgument, KernelDiedError, Retry, WrongType
+from kernel_exec.attempts import Attempts
 from kernel_exec.kernels.kinds import KernelSettings
-from kernel_exec.retry import Attempts
 from tests.executor.looks import code_cells, notebook, wait_until
 
 pytestmark = pytest.mark.everywhere

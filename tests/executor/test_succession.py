@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from kernel_exec.metrics import Counters
 from kernel_exec.succession import Succession
 
 
@@ -30,7 +29,7 @@ async def test_the_end_of_an_old_kernel_is_waited_for_by_close_though_a_call_was
         started.append(SlowSession())
         return started[-1]
 
-    succession = Succession(start, Counters())
+    succession = Succession(start, lambda: None)
     old = await succession.settled()
     assert old is started[0]
     succession.replace(old)
@@ -60,7 +59,7 @@ async def test_a_start_that_is_cancelled_by_close_leaves_nothing() -> None:
         finally:
             ended.set()
 
-    succession = Succession(start, Counters())
+    succession = Succession(start, lambda: None)
     waiting = asyncio.ensure_future(succession.settled())
     await begun.wait()
     await succession.stop()

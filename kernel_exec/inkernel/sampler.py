@@ -1,0 +1,65 @@
+"""What the kernel and all that it started use, since a cell began: whoever lives, and whoever has ended meanwhile."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+from .family import Family, resident, shares
+from .processes import stat_of
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_STATE, _CPU, _STARTED = 0, slice(11, 15), 19
+"""Fields of /proc/PID/stat after the name; CPU time is its own and that of the children it has waited for. proc(5)"""
+
+
+class Sampler:
+    """Reads what a family of processes uses.
+
+    Args:
+        kernel: process id of the one that is always there.
+    """
+
+    def __init__(self, kernel: int) -> None:
+        self._family = Family()
+        self._known = {kernel}
+        self._before: dict[int, float] = {}  # what each had used when the cell began
+        self._began = 0.0
+        self._orphans = 0.0
+        self._cpu = 0.0
+
+    def mark(self) -> None:
+        """A cell begins."""
+        # Cheap, for every cell: only those are read that were there when somebody last looked.
+        self._before = {pid: _cpu_of(stat_of(pid)) for pid in self._known}
+        self._began = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self._orphans = self._cpu = 0.0
+
+    def orphan(self, seconds: float) -> None:
+        """Count the CPU time of one that ended with nobody but this process to wait for it."""
+        self._orphans += seconds
+
+    def sample(self) -> dict[str, Any]:
+        """Return what they use: CPU seconds since the cell began, bytes of memory now, and how many they are."""
+        stats = {pid: stat for pid in self._family.pids() if (stat := stat_of(pid))}
+        for pid, stat in stats.items():
+            if pid not in self._before and int(stat[_STARTED]) / _TICKS < self._began:
+                self._before[pid] = _cpu_of(stat)  # older than the cell, and nobody knows what it had used
+        # What one had used before the cell is in the sum also when it has ended: with its parent, or as an orphan.
+        cpu = sum(map(_cpu_of, stats.values())) + self._orphans - sum(self._before.values())
+        self._cpu = max(self._cpu, cpu)  # who ignores that his children end loses what they used
+        self._known = set(stats)
+        alive = [pid for pid, stat in stats.items() if stat[_STATE] not in (b"Z", b"X")]
+        return {"cpu": self._cpu, "held": _held(alive), "processes": len(alive)}
+
+
+def _cpu_of(stat: list[bytes]) -> float:
+    return sum(map(int, stat[_CPU])) / _TICKS
+
+
+def _held(pids: list[int]) -> int:
+    """Return the bytes that they hold; what they have in common, as forked children do, counts once."""
+    if len(pids) == 1:
+        return resident(pids[0])
+    return sum(shares(pid).get(b"Pss:") or resident(pid) for pid in pids)

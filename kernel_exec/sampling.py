@@ -1,0 +1,60 @@
+"""What a kernel uses while its cell runs, looked at from time to time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from kernel_exec.kernels.kernel import Kernel
+from kernel_exec.metrics import Samples
+from kernel_exec.results import Sample
+
+LONG = 0.25
+"""Seconds of a cell beside which one more look at its end does not count."""
+
+
+class Sampling:
+    """The samples of one cell: of one that ends before the first is due, there are none, and they cost nothing.
+
+    Args:
+        kernel: its kernel; the cell is about to begin.
+        interval: seconds between two samples.
+        tell: called with each.
+    """
+
+    def __init__(self, kernel: Kernel, interval: float, tell: Callable[[Sample], None]) -> None:
+        self._kernel, self._interval, self._tell = kernel, interval, tell
+        self._loop = asyncio.get_running_loop()
+        self._samples = Samples()
+        self._task: asyncio.Task[None] | None = None
+        kernel.mark()
+        self._began = self._loop.time()
+        self._first = self._loop.call_later(interval, self._begin)
+
+    async def end(self) -> tuple[Sample, ...]:
+        """Stop, after a last look when the cell took a while; return all."""
+        self._first.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+        if self._loop.time() - self._began >= min(self._interval, LONG):
+            await self._take()
+        return self._samples.all()
+
+    def _begin(self) -> None:
+        self._task = asyncio.ensure_future(self._go_on())
+
+    async def _go_on(self) -> None:
+        due = self._loop.time()
+        while True:
+            await self._take()
+            due = max(due + self._interval, self._loop.time())
+            await asyncio.sleep(due - self._loop.time())
+
+    async def _take(self) -> None:
+        found = await self._kernel.sample()
+        if found is not None:
+            sample = Sample(time.time(), found.cpu_seconds, found.memory, found.processes)
+            self._samples.add(sample)
+            self._tell(sample)

@@ -1,0 +1,393 @@
+"""What executions take is told while they run and afterwards, and whoever is told disturbs nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kernel_exec import (
+    AsyncExecutor,
+    Executor,
+    InvalidArgument,
+    Limits,
+    MetricsEvent,
+    Policy,
+    Retry,
+    WrongType,
+    process_metrics,
+)
+from kernel_exec.kernels.kinds import KernelSettings
+from tests.executor.looks import wait_until
+
+pytestmark = pytest.mark.everywhere
+
+MIB = 2**20
+BURN = "import time\nuntil = time.process_time() + {}\nwhile time.process_time() < until: pass"
+HOLD = "held = bytearray({} << 20)\nfor at in range(0, len(held), 4096): held[at] = 1"
+CHILD = f"""
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, '-c', {(HOLD + chr(10) + BURN).format(150, 0.6)!r} + '''
+print('done', flush=True)
+time.sleep(60)'''], stdout=subprocess.PIPE)
+child.stdout.readline()
+"""
+
+
+class Told:
+    """Takes events, and lets a test wait for them."""
+
+    def __init__(self) -> None:
+        self.events: list[MetricsEvent] = []
+
+    def __call__(self, event: MetricsEvent) -> None:
+        self.events.append(event)
+
+    def kinds(self, number: int | None = None) -> list[str]:
+        """Their kinds, samples left out; of one call only, where it is named."""
+        return [e.kind for e in self.events if e.kind != "sample" and number in (None, e.number)]
+
+    def ended(self, count: int) -> bool:
+        return wait_until(lambda: self.kinds().count("ended") == count)
+
+
+@pytest.fixture
+def watched(fresh: Callable[..., Executor]) -> tuple[Executor, Told]:
+    told = Told()
+    return fresh(monitoring_interval=0.05, on_metrics=told), told
+
+
+def test_what_a_call_took(fresh: Callable[..., Executor]) -> None:
+    ex, before = fresh(), time.time()
+    result = ex.execute(BURN.format(0.3) + "\nprint('x' * 50_000)")
+    metrics = result.metrics
+    assert (metrics.number, metrics.cell_id, metrics.filename, metrics.status) == (1, result.cell_id, None, "ok")
+    assert before <= metrics.queued <= metrics.started < metrics.ended <= time.time()
+    assert (metrics.duration, metrics.cpu_seconds, metrics.peak_memory) == (
+        result.duration,
+        result.cpu_seconds,
+        result.peak_memory,
+    )
+    assert 0.3 <= metrics.duration <= metrics.ended - metrics.started
+    assert 0.25 <= metrics.cpu_seconds < 5
+    assert metrics.peak_memory > 20 * MIB
+    assert (metrics.output_length, len(result.text) < 50_000) == (50_000, True)
+    assert (metrics.error, metrics.attempts, metrics.samples, metrics.runs) == ("", 1, (), ())
+    assert ex.metrics.executions == (metrics,)
+
+
+def test_what_waited(fresh: Callable[..., Executor]) -> None:
+    ex = fresh()
+    first, second = ex.submit("import time; time.sleep(0.5)"), ex.submit("1 / 0")
+    assert wait_until(lambda: ex.metrics.running == 1)
+    assert ex.metrics.waiting == 1
+    waited = second.result().metrics
+    assert first.result().metrics.queue_time < 0.4 < waited.queue_time
+    assert (waited.error, waited.number) == ("ZeroDivisionError: division by zero", 2)
+    counted = ex.metrics
+    assert (counted.waiting, counted.running, counted.cells) == (0, 0, {"ok": 1, "error": 1})
+    assert counted.duration == pytest.approx(sum(one.duration for one in counted.executions))
+    assert counted.queue_time == pytest.approx(sum(one.queue_time for one in counted.executions))
+    assert sum(counted.buckets) == counted.attempts == 2
+
+
+def test_what_never_ran(fresh: Callable[..., Executor]) -> None:
+    told = Told()
+    ex = fresh(policy=Policy(patterns=["forbidden"]), on_metrics=told)
+    running, waiting = ex.submit("import time; time.sleep(0.5)"), ex.submit("1")
+    waiting.cancel()
+    running.result()
+    denied = ex.execute("forbidden")
+    (one, two, three) = ex.metrics.executions
+    assert [(m.status, m.attempts, m.cpu_seconds, m.duration > 0) for m in (one, two, three)] == [
+        ("ok", 1, one.cpu_seconds, True),
+        ("aborted", 0, None, False),
+        ("denied", 0, None, False),
+    ]
+    assert denied.metrics == three
+    assert "PolicyDenied" in three.error
+    assert told.ended(3)
+    assert [told.kinds(number) for number in (1, 2, 3)] == [["queued", "started", "ended"], *[["queued", "ended"]] * 2]
+
+
+def test_samples_while_a_cell_runs(watched: tuple[Executor, Told]) -> None:
+    ex, told = watched
+    running = ex.submit(f"import time\ntime.sleep(0.3)\n{HOLD.format(100)}\n{BURN.format(0.5)}")
+    assert wait_until(lambda: any(event.sample for event in told.events))
+    assert not running.done
+    assert ex.metrics.memory > 20 * MIB
+    metrics = running.result().metrics
+    samples = metrics.samples
+    assert len(samples) >= 8
+    assert all(metrics.started <= sample.time <= metrics.ended for sample in samples)
+    assert [sample.time for sample in samples] == sorted(sample.time for sample in samples)
+    assert [sample.cpu_seconds for sample in samples] == sorted(sample.cpu_seconds for sample in samples)
+    assert samples[-1].memory - samples[0].memory > 90 * MIB
+    assert samples[-1].cpu_seconds > 0.4 > samples[0].cpu_seconds
+    assert {sample.processes for sample in samples} == {1}
+    assert told.ended(1)
+    assert [event.sample for event in told.events if event.kind == "sample"] == list(samples)
+    assert [(e.number, e.attempt) for e in told.events if e.kind == "sample"] == [(1, 1)] * len(samples)
+
+
+def test_no_samples_of_what_is_short_or_not_to_be_sampled(fresh: Callable[..., Executor]) -> None:
+    assert fresh(monitoring_interval=5).execute("1").metrics.samples == ()
+    assert fresh().execute("import time; time.sleep(0.6)").metrics.samples == ()
+
+
+def test_a_long_interval_still_sees_the_end(fresh: Callable[..., Executor]) -> None:
+    metrics = fresh(monitoring_interval=60).execute(CHILD).metrics
+    (sample,) = metrics.samples
+    assert sample.processes == 2
+    assert metrics.cpu_seconds > 0.5
+
+
+def test_children_count(watched: tuple[Executor, Told]) -> None:
+    ex, _ = watched
+    living = ex.execute(CHILD).metrics
+    assert living.cpu_seconds > 0.5
+    assert living.peak_memory > 170 * MIB
+    assert living.samples[-1].processes == 2
+    idle = ex.execute("time.sleep(0.4)").metrics  # what the child had used before is no part of this
+    assert idle.cpu_seconds < 0.3
+    assert idle.peak_memory > 170 * MIB
+    ended = ex.execute("child.kill(); child.wait(); time.sleep(0.3)").metrics
+    assert ended.cpu_seconds < 0.3
+    assert ended.samples[-1].processes == 1
+
+
+def test_orphans_count_also_when_they_have_ended(watched: tuple[Executor, Told]) -> None:
+    ex, _ = watched
+    orphan = (
+        f"import os\nif os.fork() == 0:\n    if os.fork() == 0:\n        exec({BURN.format(0.6)!r})\n    os._exit(0)"
+    )
+    code = f"import subprocess, sys, time\nsubprocess.run([sys.executable, '-c', {orphan!r}])\ntime.sleep(1.5)"
+    metrics = ex.execute(code).metrics
+    assert {1, 2} <= {sample.processes for sample in metrics.samples}
+    assert metrics.samples[-1].processes == 1
+    assert metrics.cpu_seconds > 0.5
+
+
+def test_what_processes_share_counts_once(watched: tuple[Executor, Told]) -> None:
+    ex, _ = watched
+    code = f"{HOLD.format(200)}\nimport os, time, signal\nchildren = []\nfor _ in range(3):\n    pid = os.fork()\n"
+    code += "    if pid == 0:\n        time.sleep(30); os._exit(0)\n    children.append(pid)\ntime.sleep(0.5)\n"
+    code += "for pid in children: os.kill(pid, signal.SIGKILL); os.waitpid(pid, 0)"
+    metrics = ex.execute(code).metrics
+    assert max(sample.processes for sample in metrics.samples) == 4
+    assert 200 * MIB < metrics.peak_memory < 400 * MIB
+
+
+def test_of_one_that_dies(watched: tuple[Executor, Told]) -> None:
+    ex, told = watched
+    result = ex.execute(f"{HOLD.format(80)}\n{BURN.format(0.4)}\nimport os; os._exit(3)")
+    metrics = result.metrics
+    assert (metrics.status, result.cpu_seconds, result.peak_memory) == (
+        "died",
+        metrics.cpu_seconds,
+        metrics.peak_memory,
+    )
+    assert metrics.samples
+    assert metrics.cpu_seconds > 0.2
+    assert metrics.peak_memory > 80 * MIB
+    assert "exited with status 3" in metrics.error
+    again = ex.execute(BURN.format(0.3)).metrics  # in a kernel whose CPU time begins anew
+    assert 0.2 < again.cpu_seconds < 5
+    assert wait_until(lambda: told.kinds().count("kernel_started") == 2)
+
+
+def test_of_one_that_is_killed_for_memory(fresh: Callable[..., Executor]) -> None:
+    ex = fresh(limits=Limits(memory=300 * MIB), monitoring_interval=0.05)
+    child = "held = []\\nwhile True: held.append(bytearray(10 << 20)); import time; time.sleep(0.02)"
+    result = ex.execute(f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', '{child}'])")
+    metrics = result.metrics
+    assert metrics.status in ("died", "interrupted", "ok")  # who is killed, kernel or child, is the system's choice
+    assert metrics.samples
+    assert metrics.peak_memory > 200 * MIB
+
+
+def test_of_one_that_is_stopped(watched: tuple[Executor, Told]) -> None:
+    ex, _ = watched
+    metrics = ex.execute(f"{BURN.format(60)}", timeout=0.5).metrics
+    assert metrics.status == "timeout"
+    assert len(metrics.samples) >= 4
+    assert metrics.cpu_seconds > 0.3
+    killed = ex.submit("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass")
+    assert wait_until(lambda: bool(killed.outputs) and ex.metrics.running == 1)
+    assert killed.cancel().metrics.status == "interrupted"
+    assert ex.execute("1").ok
+
+
+def test_attempts_one_by_one_and_together(watched: tuple[Executor, Told]) -> None:
+    ex, told = watched
+    result = ex.execute(BURN.format(0.3) + "\n1 / 0", retry=Retry(attempts=3, backoff=0.1))
+    metrics = result.metrics
+    assert (metrics.attempts, metrics.runs) == (3, (*(one.metrics for one in result.earlier), metrics.runs[-1]))
+    assert metrics.runs[-1].duration == result.duration < metrics.duration
+    assert metrics.duration == pytest.approx(sum(run.duration for run in metrics.runs))
+    assert metrics.duration < metrics.ended - metrics.started  # with the waits between them
+    assert metrics.cpu_seconds == pytest.approx(sum(run.cpu_seconds or 0 for run in metrics.runs))
+    assert metrics.samples == tuple(sample for run in metrics.runs for sample in run.samples)
+    assert told.ended(1)
+    assert [e.attempt for e in told.events if e.kind == "started"] == [1, 2, 3]
+    assert ex.metrics.attempts == 3
+
+
+@pytest.mark.host_only("what a callback does has nothing to do with where the kernel is")
+class TestCallbacks:
+    def test_one_that_raises(self, fresh: Callable[..., Executor], caplog: pytest.LogCaptureFixture) -> None:
+        calls: list[str] = []
+
+        def raises(event: MetricsEvent) -> None:
+            calls.append(event.kind)
+            raise SystemExit if len(calls) == 2 else ValueError("mine")
+
+        with caplog.at_level(logging.WARNING, "kernel_exec"):
+            ex = fresh(on_metrics=raises)
+            assert all(ex.execute("1").ok for _ in range(3))
+            ex.close()
+        assert calls == ["kernel_started", *["queued", "started", "ended"] * 3]
+        (record,) = caplog.records
+        assert "on_metrics raised at 'kernel_started', and goes on being called: ValueError('mine')" in record.message
+
+    def test_one_that_is_slow(self, fresh: Callable[..., Executor]) -> None:
+        begun, may_go = threading.Event(), threading.Event()
+        told = Told()
+
+        def slow(event: MetricsEvent) -> None:
+            told(event)
+            begun.set()
+            may_go.wait(30)
+
+        ex = fresh(on_metrics=slow)
+        assert begun.wait(10)
+        assert all(ex.execute(str(number)).ok for number in range(5))
+        assert len(told.events) == 1  # it has not come back from the first
+        may_go.set()
+        assert told.ended(5)
+
+    def test_one_that_never_comes_back(self, fresh: Callable[..., Executor]) -> None:
+        may_go = threading.Event()
+        ex = fresh(on_metrics=lambda event: may_go.wait(60))
+        assert ex.execute("1").ok
+        start = time.monotonic()
+        ex.close()
+        assert time.monotonic() - start < 15  # of the 60 that it would take
+        may_go.set()
+
+    async def test_one_that_is_asynchronous(self) -> None:
+        events: list[str] = []
+
+        async def told(event: MetricsEvent) -> None:
+            await asyncio.sleep(0)
+            events.append(event.kind)
+            if len(events) == 1:
+                raise asyncio.CancelledError
+
+        async with AsyncExecutor(on_metrics=told) as ex:
+            assert (await ex.execute("1")).ok
+        assert events == ["kernel_started", "queued", "started", "ended"]
+
+    def test_what_is_left_is_told_when_it_is_closed(self, fresh: Callable[..., Executor]) -> None:
+        told = Told()
+
+        def slowly(event: MetricsEvent) -> None:
+            time.sleep(0.02)
+            told(event)
+
+        ex = fresh(on_metrics=slowly)
+        for _ in range(10):
+            ex.execute("1")
+        ex.close()
+        assert told.kinds() == ["kernel_started", *["queued", "started", "ended"] * 10]
+
+    def test_what_waits_is_bounded(self, fresh: Callable[..., Executor], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("kernel_exec.monitor.MANY_EVENTS", 10)
+        begun, may_go, told = threading.Event(), threading.Event(), Told()
+
+        def slow(event: MetricsEvent) -> None:
+            told(event)
+            begun.set()
+            may_go.wait(30)
+
+        ex = fresh(on_metrics=slow)
+        assert begun.wait(10)
+        for _ in range(10):
+            ex.execute("1")
+        may_go.set()
+        assert wait_until(lambda: len(told.events) == 11)
+        assert ex.metrics.lost_events == 20
+        assert told.kinds()[-1] == "ended"
+
+    @pytest.mark.parametrize("given", ["text", 3, object()])
+    def test_no_function(self, given: Any) -> None:
+        with pytest.raises(WrongType, match="on_metrics must be a function"):
+            Executor(on_metrics=given)
+
+
+@pytest.mark.host_only("it is refused before there is a kernel")
+@pytest.mark.parametrize("given", [0, -1, 0.001, float("inf"), float("nan"), "1", True, [1]])
+def test_an_interval_that_cannot_be(given: Any) -> None:
+    with pytest.raises((InvalidArgument, WrongType), match="monitoring_interval must be"):
+        Executor(monitoring_interval=given)
+
+
+def test_all_executors_of_a_process_together(fresh: Callable[..., Executor]) -> None:
+    before = process_metrics()
+    one, two = fresh(), fresh(monitoring_interval=0.05)
+    one.execute("1")
+    two.execute("import time; time.sleep(0.3); 1 / 0")
+    now = process_metrics()
+    assert now.executors - before.executors == 2
+    assert now.kernels - before.kernels == 2
+    assert now.cells["ok"] - before.cells.get("ok", 0) == 1
+    assert now.cells["error"] - before.cells.get("error", 0) == 1
+    assert now.duration - before.duration == pytest.approx(one.metrics.duration + two.metrics.duration)
+    assert now.memory - before.memory == two.metrics.memory > 0
+    assert now.executions == ()
+    one.close()
+    two.close()
+    two.close()
+    after = process_metrics()
+    assert (after.executors, after.memory) == (before.executors, before.memory)
+    assert after.cells == now.cells
+
+
+@pytest.mark.host_only("no kernel is needed for it")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_process_has_counted_nothing(fresh: Callable[..., Executor]) -> None:
+    fresh().execute("1")
+    assert process_metrics().attempts > 0
+    if (child := os.fork()) == 0:
+        os._exit(process_metrics().attempts + process_metrics().executors)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_secrets_are_in_none_of_it(fresh: Callable[..., Executor]) -> None:
+    secret, told = "sk-1234567890", Told()
+    ex = fresh(secrets={"KEY": secret}, name=f"for {secret}", on_metrics=told)
+    ex.execute(f"raise ValueError('{secret}')")
+    ex.execute(f"print('{secret}')", filename=f"{secret}.py")
+    assert told.ended(2)
+    everything = repr(ex.metrics) + repr(ex.metrics.executions) + repr(told.events) + ex.metrics.prometheus()
+    everything += ex.metrics.dataframe().to_csv()
+    assert "ValueError" in everything
+    assert secret not in everything
+
+
+@pytest.mark.host_only("a scenario's settings are the same everywhere")
+def test_who_goes_on_is_sampled_too(kernel: KernelSettings, tmp_path: Any) -> None:
+    with Executor(kernel, workdir=tmp_path) as ex:
+        ex.execute("x = 1")
+    told = Told()
+    with Executor.resume(ex.notebook_path, monitoring_interval=0.05, on_metrics=told) as ex:
+        assert ex.execute("import time; time.sleep(0.3); x").metrics.samples
+    assert "ended" in told.kinds()
+    with Executor.for_scenario("development", monitoring_interval=0.05, workdir=tmp_path) as ex:
+        assert ex.execute("import time; time.sleep(0.3)").metrics.samples
