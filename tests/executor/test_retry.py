@@ -142,7 +142,7 @@ def test_no_wait_that_would_go_beyond_the_deadline(ex: Executor) -> None:
 
 def waiting(ex: AsyncExecutor | Executor) -> bool:
     core = getattr(ex, "_core", ex)
-    return core._conductor._pausing is not None
+    return any(execution.pausing for execution in core._conductor._calls)
 
 
 @pytest.mark.parametrize("how", ["cancel", "interrupt"])
