@@ -33,7 +33,7 @@ from kernel_exec.recording import (
     language_info,
     markdown_cell,
 )
-from kernel_exec.report import Reporter, unrun
+from kernel_exec.report import Reporter
 from kernel_exec.results import ExecutionResult
 from kernel_exec.retry import Retry, checked_retry
 from kernel_exec.scribe import RUNNING_INTERVAL, Entry, Scribe, with_facts
@@ -285,7 +285,7 @@ class Conductor:
         """Run one cell in the kernel that is there; the result is in the recording when this returns."""
         session = await self._session_for(execution)
         if session is None:
-            return unrun(execution, outcome.never_ran(execution.stop))
+            return self.reporter.unrun(execution, outcome.never_ran(execution.stop))
         spill = self.home.spill()
         outputs = Outputs(self.limits, spill)
         cell_id = uuid.uuid4().hex[:8]

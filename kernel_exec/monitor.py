@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
-import logging
 import time
-from collections import deque
 from typing import Any
 
-from kernel_exec.callbacks import called
 from kernel_exec.errors import WrongType
 from kernel_exec.execution import Execution
 from kernel_exec.metrics import PROCESS, Counters, EventKind, MetricsEvent, OnMetrics
 from kernel_exec.results import ExecutionMetrics, Sample
-
-MANY_EVENTS = 10_000
-"""Events that wait for a slow callback, beyond which the oldest are left out, and counted."""
-LAST_WORDS = 2.0
-"""Seconds that an executor which is closed waits for a callback to take what is left."""
-_log = logging.getLogger("kernel_exec")
+from kernel_exec.teller import Teller
 
 
 class Monitor:
     """Counts what a session does, and tells it.
-
-    The callback runs in threads of its own, or in the loop where it is asynchronous; no call waits for it.
 
     Args:
         name: of the executor.
@@ -42,11 +31,9 @@ class Monitor:
             raise WrongType(f"on_metrics must be a function, not {type(on_metrics).__name__}")
         self.interval = interval
         self.counters = Counters(name, PROCESS)
-        self._name, self._on_metrics = name, on_metrics
+        self._name = name
+        self._teller = None if on_metrics is None else Teller(on_metrics, self.counters.lose)
         self._calls = 0
-        self._events: deque[MetricsEvent] = deque()
-        self._telling: asyncio.Task[None] | None = None
-        self._complained = False
         self._opened = False
 
     def opened(self) -> None:
@@ -59,7 +46,7 @@ class Monitor:
         self._calls += 1
         execution.number, execution.queued = self._calls, time.time()
         self.counters.moved(waiting=1)
-        if self._on_metrics is not None:
+        if self._teller is not None:
             execution.context = contextvars.copy_context()
             self._tell("queued", execution)
 
@@ -88,6 +75,7 @@ class Monitor:
     def kernel_started(self) -> None:
         """A kernel was started."""
         self.counters.kernel_started()
+        self.counters.sampled(None)
         self._tell("kernel_started")
 
     async def close(self) -> None:
@@ -95,33 +83,13 @@ class Monitor:
         self.counters.sampled(None)
         if self._opened:
             self.counters.opened(-1)
-        if self._telling is not None:
-            await asyncio.wait((self._telling,), timeout=LAST_WORDS)
-            self._telling.cancel()
+        if self._teller is not None:
+            await self._teller.close()
 
     def _tell(self, kind: EventKind, execution: Execution | None = None, **more: Any) -> None:
-        if self._on_metrics is None:
+        if self._teller is None:
             return
-        if len(self._events) >= MANY_EVENTS:
-            self._events.popleft()
-            self.counters.lose()
         about: dict[str, Any] = {}
         if execution is not None:
             about = {"number": execution.number, "context": execution.context}
-        self._events.append(MetricsEvent(kind, time.time(), self._name, **about, **more))
-        if self._telling is None or self._telling.done():
-            self._telling = asyncio.ensure_future(self._deliver(self._on_metrics))
-
-    async def _deliver(self, on_metrics: OnMetrics) -> None:
-        """Call it with one event after the other; what it raises is its own affair, and logged once."""
-        while self._events:
-            event = self._events.popleft()
-            try:
-                await called(on_metrics, event)
-            except (Exception, asyncio.CancelledError) as error:
-                task = asyncio.current_task()
-                if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                    raise
-                if not self._complained:
-                    self._complained = True
-                    _log.warning("on_metrics raised at %r, and goes on being called: %r", event.kind, error)
+        self._teller.tell(MetricsEvent(kind, time.time(), self._name, **about, **more))

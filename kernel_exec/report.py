@@ -117,7 +117,18 @@ class Reporter:
             trouble,
             unwritten,
         )
-        metrics = self._metrics(execution, verdict, ending, duration, len(said))
+        cpu, peak = ending.resources()
+        metrics = self._metrics(
+            execution,
+            verdict,
+            cell_id=cell.cell_id,
+            duration=duration,
+            cpu_seconds=cpu,
+            peak_memory=peak,
+            output_length=len(said),
+            attempts=int(cell.started),
+            samples=ending.samples,
+        )
         return result_of(
             verdict,
             metrics,
@@ -133,25 +144,29 @@ class Reporter:
             mode=self._mode,
         )
 
-    def _metrics(
-        self, execution: Execution, verdict: Verdict, ending: Ending, duration: float, length: int
-    ) -> ExecutionMetrics:
-        cell = execution.cell
-        assert cell is not None
-        cpu, peak = ending.resources()
-        metrics = metrics_of(execution, verdict)
-        return replace(
-            metrics,
-            cell_id=cell.cell_id,
-            filename=metrics.filename and self._veil.text(metrics.filename),
-            ended=time.time(),
-            duration=duration,
-            cpu_seconds=cpu,
-            peak_memory=peak,
-            output_length=length,
-            attempts=int(cell.started),
-            samples=ending.samples,
-        )
+    def unrun(self, execution: Execution, verdict: Verdict) -> ExecutionResult:
+        """Return the result of a call that never had its turn."""
+        return result_of(verdict, self._metrics(execution, verdict), mode=self._mode)
+
+    def _metrics(self, execution: Execution, verdict: Verdict, **more: Any) -> ExecutionMetrics:
+        """Return what a call has taken: `more`, and time."""
+        now = time.time()
+        known: dict[str, Any] = {
+            "number": execution.number,
+            "cell_id": "",
+            "filename": execution.filename and self._veil.text(execution.filename),
+            "status": verdict.status,
+            "queued": execution.queued,
+            "started": execution.started or now,
+            "ended": now,
+            "duration": 0.0,
+            "cpu_seconds": None,
+            "peak_memory": None,
+            "output_length": 0,
+            "error": str(verdict.error or "").partition("\n")[0][:_LONG_ERROR],
+            "attempts": 0,
+        }
+        return ExecutionMetrics(**{**known, **more})
 
     def _veiled(self, error: ErrorInfo | None) -> ErrorInfo | None:
         if error is None or not self._veil:
@@ -186,11 +201,6 @@ def _given_away(cell: Cell) -> str | None:
     return "output went into a widget (ipywidgets.Output), which the recording shows" if cell.given_away else None
 
 
-def unrun(execution: Execution, verdict: Verdict) -> ExecutionResult:
-    """Return the result of a call that never had its turn."""
-    return result_of(verdict, metrics_of(execution, verdict))
-
-
 def result_of(verdict: Verdict, metrics: ExecutionMetrics, **more: Any) -> ExecutionResult:
     """Return the result of a call that ended with `verdict`."""
     return ExecutionResult(
@@ -205,26 +215,6 @@ def result_of(verdict: Verdict, metrics: ExecutionMetrics, **more: Any) -> Execu
         cell_id=metrics.cell_id,
         metrics=metrics,
         **more,
-    )
-
-
-def metrics_of(execution: Execution, verdict: Verdict) -> ExecutionMetrics:
-    """Return what a call has taken that has taken nothing but time."""
-    now = time.time()
-    return ExecutionMetrics(
-        number=execution.number,
-        cell_id="",
-        filename=execution.filename,
-        status=verdict.status,
-        queued=execution.queued,
-        started=execution.started or now,
-        ended=now,
-        duration=0.0,
-        cpu_seconds=None,
-        peak_memory=None,
-        output_length=0,
-        error=str(verdict.error or "").partition("\n")[0][:_LONG_ERROR],
-        attempts=0,
     )
 
 

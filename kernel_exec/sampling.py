@@ -48,9 +48,12 @@ class Sampling:
     async def _go_on(self) -> None:
         due = self._loop.time()
         while True:
+            start = self._loop.time()
             await self._take()
-            due = max(due + self._interval, self._loop.time())
-            await asyncio.sleep(due - self._loop.time())
+            end = self._loop.time()
+            # Never more than a tenth of a processor, however many processes there are to be looked at.
+            due = max(due + self._interval, end + 10 * (end - start))
+            await asyncio.sleep(due - end)
 
     async def _take(self) -> None:
         found = await self._kernel.sample()

@@ -1,4 +1,4 @@
-"""Rows about what a session is controlled with: a policy, and trying again."""
+"""Rows about what a session is controlled with: a policy, trying again, metrics."""
 
 from __future__ import annotations
 
@@ -65,17 +65,31 @@ async def retries() -> list[Row]:
     return [Row("two attempts, without back-off", "ms", medians, "two calls", 1.05, rounds=CALLS)]
 
 
-def _calling(executor: AsyncExecutor) -> Callable[[], Awaitable[None]]:
+async def metrics() -> list[Row]:
+    """A short cell with metrics on, and off."""
+    with TemporaryDirectory() as folder:
+        async with AsyncExitStack() as stack:
+            executors = {
+                "metrics on": AsyncExecutor(workdir=Path(folder) / "on", monitoring_interval=1),
+                "metrics off": AsyncExecutor(workdir=Path(folder) / "off"),
+            }
+            for executor in executors.values():
+                await stack.enter_async_context(executor)
+            medians = await _taking_turns({name: _calling(ex, "1 + 1") for name, ex in executors.items()}, 5 * CALLS)
+    return [Row("a short cell, sampled each second", "ms", medians, "metrics off", 1.02, rounds=5 * CALLS)]
+
+
+def _calling(executor: AsyncExecutor, code: str = CELL) -> Callable[[], Awaitable[None]]:
     async def call() -> None:
-        (await executor.execute(CELL)).raise_for_error()
+        (await executor.execute(code)).raise_for_error()
 
     return call
 
 
-async def _taking_turns(calls: dict[str, Callable[[], Awaitable[None]]]) -> dict[str, float]:
+async def _taking_turns(calls: dict[str, Callable[[], Awaitable[None]]], count: int = CALLS) -> dict[str, float]:
     """Return the median milliseconds of each."""
     samples: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(CALLS + 10):
+    for turn in range(count + 10):
         names = list(calls) if turn % 2 else list(calls)[::-1]
         for name in names:
             start = time.perf_counter()

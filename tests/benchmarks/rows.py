@@ -193,7 +193,7 @@ async def limits() -> list[Row]:
 ALL = (
     *(idle, first_result, warm_call, many_kernels, recording, state, much_output, many_files, limits),
     *(boxes.containers, boxes.elsewhere, notebooks.replays, beside.magics, viewing.view, viewing.watched),
-    *(control.policies, control.retries),
+    *(control.policies, control.retries, control.metrics),
 )
 
 _FRAME = """

@@ -308,7 +308,7 @@ class TestCallbacks:
         assert told.kinds() == ["kernel_started", *["queued", "started", "ended"] * 10]
 
     def test_what_waits_is_bounded(self, fresh: Callable[..., Executor], monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("kernel_exec.monitor.MANY_EVENTS", 10)
+        monkeypatch.setattr("kernel_exec.teller.MANY_EVENTS", 10)
         begun, may_go, told = threading.Event(), threading.Event(), Told()
 
         def slow(event: MetricsEvent) -> None:
