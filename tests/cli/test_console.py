@@ -79,6 +79,7 @@ def test_a_session_from_beginning_to_end(start: Start, tmp_path: Path) -> None:
     assert [cell.source for cell in notebook.cells] == ["x = 20", "x + 22"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("word", ["exit", "quit()"])
 def test_leaving_by_a_word(start: Start, word: str) -> None:
     screen = start()
@@ -159,6 +160,7 @@ def test_a_picture_is_drawn_and_its_path_told(shared: Screen, home: Path) -> Non
     assert text.count("▀") > 200
 
 
+@pytest.mark.long
 def test_without_the_extra_a_picture_is_its_path(start: Start, tmp_path: Path) -> None:
     (tmp_path / "without.py").write_text(
         "import runpy, sys\nsys.modules.update(textual_image=None)\n"
@@ -241,6 +243,7 @@ def test_ctrl_d_and_ctrl_c_at_an_input(shared: Screen) -> None:
     assert "never seen" not in shared.wait("goes on")
 
 
+@pytest.mark.long
 def test_an_input_ends_with_its_cell(start: Start) -> None:
     screen = start("--timeout", "1")
     screen.run("input('too late? ')")
@@ -270,6 +273,7 @@ def test_the_kernel_cannot_drive_the_terminal(shared: Screen) -> None:
     assert "kernel-exec" in text.splitlines()[0]
 
 
+@pytest.mark.long
 def test_history_is_kept_for_the_next_time(start: Start, tmp_path: Path) -> None:
     screen = start()
     screen.run("print('remember'.upper())")
@@ -287,6 +291,7 @@ def test_a_history_that_cannot_be_kept_is_told(start: Start) -> None:
     assert "history is kept in memory only" in screen.text()
 
 
+@pytest.mark.long
 def test_a_small_window(start: Start) -> None:
     screen = start()
     screen.resize(20, 5)
@@ -319,6 +324,7 @@ def test_a_terminal_that_goes_away_takes_the_kernel_with_it(tmp_path: Path) -> N
     nothing_is_left(tmp_path / "tmp")
 
 
+@pytest.mark.long
 def test_without_any_extra(start: Start, tmp_path: Path) -> None:
     (tmp_path / "core").mkdir()
     core_only(tmp_path / "core")

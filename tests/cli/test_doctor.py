@@ -137,6 +137,7 @@ def listener(*, trickles: bool) -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trickles", [False, True])
 def test_an_engine_that_never_answers(doctor: Doctor, trickles: bool) -> None:
     with listener(trickles=trickles) as host:
@@ -183,6 +184,7 @@ def test_an_engine_without_permission(doctor: Doctor) -> None:
     assert "usermod -aG docker" in done.stdout
 
 
+@pytest.mark.long
 def test_a_kernel_that_never_answers(doctor: Doctor) -> None:
     pid = doctor.directory / "pid"
     os.mkfifo(pid)
@@ -249,6 +251,7 @@ def test_an_empty_path(doctor: Doctor) -> None:
     assert found["browser"]["state"] == "missing"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("home", [None, "/proc/no/such/home", ""])
 def test_no_home(doctor: Doctor, home: str | None) -> None:
     doctor.environment["HOME"] = home
@@ -256,6 +259,7 @@ def test_no_home(doctor: Doctor, home: str | None) -> None:
     assert doctor.findings()["kernel python3"]["state"] == "ok"
 
 
+@pytest.mark.long
 def test_a_temporary_directory_that_is_too_deep(doctor: Doctor) -> None:
     deep = doctor.directory / "tmp" / ("deep" * 30)
     deep.mkdir()
@@ -290,6 +294,7 @@ def core(doctor: Doctor) -> list[str]:
     return [sys.executable, "-S", *PROGRAM[1:]]
 
 
+@pytest.mark.long
 def test_without_any_extra(doctor: Doctor, core: list[str]) -> None:
     done = doctor.run([*core, "doctor", "--json"])
     assert done.returncode == status.OK, done.stdout + done.stderr
@@ -376,6 +381,7 @@ def test_its_probes_end_with_it(doctor: Doctor) -> None:
             nothing_is_left(doctor.directory / "tmp")
 
 
+@pytest.mark.long
 def test_standard_streams_may_be_closed(doctor: Doctor) -> None:
     command = f"{shlex.join([*PROGRAM, 'doctor'])} <&- >&- 2>&-"
     done = doctor.run(["sh", "-c", command])
@@ -400,6 +406,7 @@ def test_a_reader_who_goes_away_is_no_error(doctor: Doctor) -> None:
     nothing_is_left(doctor.directory / "tmp")
 
 
+@pytest.mark.long
 def test_on_a_terminal_it_has_colours_and_knows_what_that_shows(doctor: Doctor, monkeypatch: Any) -> None:
     monkeypatch.setenv("TMPDIR", str(doctor.directory / "tmp"))
     with Terminal(doctor.directory, ["doctor"], PROGRAM) as terminal:

@@ -46,6 +46,7 @@ def test_each_stream_goes_where_it_belongs(run: Runs) -> None:
     assert "out" not in done.stderr.replace("recorded in", "")
 
 
+@pytest.mark.long
 def test_the_work_directory_is_this_one_or_another(run: Runs) -> None:
     (run.directory / "other").mkdir()
     (run.directory / "data.txt").write_text("here")
@@ -68,6 +69,7 @@ def test_the_code_of_a_notebook_runs(run: Runs) -> None:
     assert recorded.outputs[0].data["text/plain"] == "42"
 
 
+@pytest.mark.long
 def test_text_with_metadata_that_the_format_forbids_is_carried_without(run: Runs) -> None:
     strange = nbformat.v4.new_markdown_cell("the text")
     strange.metadata["tags"] = [3]
@@ -125,6 +127,7 @@ def test_after_a_death_keep_going_has_a_fresh_kernel(run: Runs) -> None:
     assert (done.returncode, done.stdout) == (status.DEAD, "False\n")
 
 
+@pytest.mark.long
 def test_pictures_are_named(run: Runs) -> None:
     done = run.code(FIGURE)
     assert done.returncode == status.OK
@@ -206,12 +209,14 @@ def test_directories_that_are_missing_are_made(run: Runs) -> None:
     assert run.sources("c/d/e.ipynb")
 
 
+@pytest.mark.long
 def test_an_older_notebook_is_kept(run: Runs) -> None:
     run.code("print(1)")
     run.code("print(2)")
     assert [run.sources(name)[0][1] for name in ("session.ipynb", "session-1.ipynb")] == ["print(2)", "print(1)"]
 
 
+@pytest.mark.long
 def test_nobody_is_there_to_type(run: Runs) -> None:
     done = run("-", stdin="print('before')\ninput('name? ')\n# %%\nprint('after')")
     assert (done.returncode, done.stdout) == (status.ERROR, "before\n")

@@ -109,6 +109,7 @@ def drawing() -> float:
     return time.process_time() - began
 
 
+@pytest.mark.long
 def test_twenty_images_take_little_time(cells: dict[str, tuple[Any, Any]]) -> None:
     images(cells, "a grid")  # imports
     drawing()

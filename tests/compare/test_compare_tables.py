@@ -105,6 +105,7 @@ def too_large(size: int) -> list[str]:
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", [0, 1])
 def test_tables_without_end_are_compared_as_text(shape: int) -> None:
     def seconds(size: int) -> float:

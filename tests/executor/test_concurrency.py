@@ -71,6 +71,7 @@ async def test_50_executors_in_one_process_one_of_them_dying(tmp_path: Path) -> 
         await asyncio.gather(*(ex.close() for ex in executors))
 
 
+@pytest.mark.long
 @pytest.mark.host_only("what may wait are threads of this process; many containers: tests/containers/test_deaths.py")
 async def test_kernels_that_end_while_they_are_closed_hold_up_nobody(tmp_path: Path) -> None:
     """All executors of a process share zmq's thread: who lets it wait for him, lets all wait."""

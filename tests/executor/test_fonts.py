@@ -169,6 +169,7 @@ def test_the_users_fonts_come_first(with_font: Executor, tmp_path: Path) -> None
     assert silent(result), result.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("suffix", [".otf", ".ttc"])
 def test_other_kinds_of_fonts(fresh: Callable[..., Executor], tmp_path: Path, suffix: str) -> None:
     font = typefaces.make(tmp_path / f"all{suffix}", FAMILY, SCRIPTS)
@@ -215,6 +216,7 @@ def test_a_script_for_each_font(fresh: Callable[..., Executor], tmp_path: Path) 
 # What user code may do to it
 
 
+@pytest.mark.long
 def test_a_font_that_came_after_matplotlib_had_made_its_list(fresh: Callable[..., Executor], tmp_path: Path) -> None:
     code = "import matplotlib.pyplot as plt\nfrom matplotlib.font_manager import fontManager\n"
     drawing = "plt.title('月'); plt.savefig('a.png'); plt.close()\nlen(fontManager.ttflist)"

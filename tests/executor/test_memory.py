@@ -175,6 +175,7 @@ def test_too_much_that_nobody_gives_back(fresh: Callable[..., Executor], stubbor
     assert ex.execute("6 * 7").text == "42"
 
 
+@pytest.mark.long
 def test_growth_between_cells(fresh: Callable[..., Executor]) -> None:
     ex = fresh(limits=Limits(memory=LIMIT))
     code = SHARED.format(size=LIMIT * 3 // 2).replace("fill(held)", "import threading")

@@ -82,6 +82,7 @@ def test_what_a_call_took(fresh: Callable[..., Executor]) -> None:
     assert ex.metrics.executions == (metrics,)
 
 
+@pytest.mark.host_only("it is the same wherever the kernel is")
 def test_what_waited(fresh: Callable[..., Executor]) -> None:
     ex = fresh()
     first, second = ex.submit("import time; time.sleep(0.5)"), ex.submit("1 / 0")
@@ -97,6 +98,7 @@ def test_what_waited(fresh: Callable[..., Executor]) -> None:
     assert sum(counted.buckets) == counted.attempts == 2
 
 
+@pytest.mark.host_only("it is the same wherever the kernel is")
 def test_what_never_ran(fresh: Callable[..., Executor]) -> None:
     told = Told()
     ex = fresh(policy=Policy(patterns=["forbidden"]), on_metrics=told)
@@ -136,11 +138,13 @@ def test_samples_while_a_cell_runs(watched: tuple[Executor, Told]) -> None:
     assert [(e.number, e.attempt) for e in told.events if e.kind == "sample"] == [(1, 1)] * len(samples)
 
 
+@pytest.mark.host_only("it is the same wherever the kernel is")
 def test_no_samples_of_what_is_short_or_not_to_be_sampled(fresh: Callable[..., Executor]) -> None:
     assert fresh(monitoring_interval=5).execute("1").metrics.samples == ()
     assert fresh().execute("import time; time.sleep(0.6)").metrics.samples == ()
 
 
+@pytest.mark.host_only("it is the same wherever the kernel is")
 def test_a_long_interval_still_sees_the_end(fresh: Callable[..., Executor]) -> None:
     metrics = fresh(monitoring_interval=60).execute(CHILD).metrics
     (sample,) = metrics.samples
@@ -212,6 +216,7 @@ def test_of_one_that_is_killed_for_memory(fresh: Callable[..., Executor]) -> Non
     assert metrics.peak_memory > 200 * MIB
 
 
+@pytest.mark.host_only("it is the same wherever the kernel is")
 def test_of_one_that_is_stopped(watched: tuple[Executor, Told]) -> None:
     ex, _ = watched
     metrics = ex.execute(f"{BURN.format(60)}", timeout=0.5).metrics
@@ -224,6 +229,7 @@ def test_of_one_that_is_stopped(watched: tuple[Executor, Told]) -> None:
     assert ex.execute("1").ok
 
 
+@pytest.mark.host_only("it is the same wherever the kernel is")
 def test_attempts_one_by_one_and_together(watched: tuple[Executor, Told]) -> None:
     ex, told = watched
     result = ex.execute(BURN.format(0.3) + "\n1 / 0", retry=Retry(attempts=3, backoff=0.1))
@@ -338,6 +344,7 @@ def test_an_interval_that_cannot_be(given: Any) -> None:
         Executor(monitoring_interval=given)
 
 
+@pytest.mark.host_only("it is the same wherever the kernel is")
 def test_all_executors_of_a_process_together(fresh: Callable[..., Executor]) -> None:
     before = process_metrics()
     one, two = fresh(), fresh(monitoring_interval=0.05)

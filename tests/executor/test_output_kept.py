@@ -81,7 +81,9 @@ print('complaint', file=sys.stderr)
 """
 
 
-@pytest.mark.parametrize("way", DEATHS)
+@pytest.mark.parametrize(
+    "way", [way if way == "SIGKILL" else pytest.param(way, marks=pytest.mark.long) for way in DEATHS]
+)
 def test_a_sudden_death_keeps_what_came_before_it(fresh: Callable[..., Executor], way: str) -> None:
     ex = fresh()
     code, reason = DEATHS[way]

@@ -49,6 +49,7 @@ SWAPS = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("swap", SWAPS.values(), ids=SWAPS)
 def test_the_folder_of_pictures_is_made_afresh(fresh: Fresh, outside: Path, swap: str) -> None:
     ex = fresh(limits=CUT)
@@ -290,6 +291,7 @@ def test_a_link_that_an_earlier_session_left_is_not_followed(fresh: Fresh, outsi
         fresh(notebook=tmp_path / "way" / "sub" / "a.ipynb")
 
 
+@pytest.mark.long
 @pytest.mark.host_only("no kernel has a part in it")
 def test_links_of_the_user_outside_are_followed(fresh: Fresh, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()

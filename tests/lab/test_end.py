@@ -18,7 +18,7 @@ SOON = 20.0
 """Seconds in which all is gone. A server that was asked to end first asks its kernels, for five seconds."""
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("signum", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL])
 def test_nothing_is_left(engine: Any, signum: signal.Signals) -> None:
     with serving() as server:
         for kind in ("host", "docker"):

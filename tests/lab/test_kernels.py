@@ -14,7 +14,7 @@ CHART = "import matplotlib.pyplot as plt\nplt.plot([1, 4, 9, 16])\nplt.title('Sq
 LOOP = "import time\nprint('begun', flush=True)\nwhile True:\n    time.sleep(0.01)"
 
 
-@pytest.fixture(params=["host", pytest.param("docker", marks=pytest.mark.engine)])
+@pytest.fixture(params=["host", pytest.param("docker", marks=[pytest.mark.engine, pytest.mark.long])])
 def kind(request: pytest.FixtureRequest) -> str:
     """Where the kernel runs."""
     kind = str(request.param)

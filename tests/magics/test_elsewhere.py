@@ -61,6 +61,7 @@ def no_child_is_left(temporary: Path) -> None:
     nothing_is_left(temporary)
 
 
+@pytest.mark.long
 def test_nbclient_stops_at_an_error(temporary: Path) -> None:
     notebook = nbformat.v4.new_notebook(cells=[new(CELLS[0]), new("%%kx\n1 / 0"), new("1")])
     with pytest.raises(CellExecutionError, match="ZeroDivisionError"):
@@ -68,6 +69,7 @@ def test_nbclient_stops_at_an_error(temporary: Path) -> None:
     assert notebook.cells[2].execution_count is None
 
 
+@pytest.mark.long
 def test_nbclient_interrupts_at_its_timeout(temporary: Path) -> None:
     code = "%%kx\nprint('began')\nimport time; time.sleep(60)"
     notebook = nbformat.v4.new_notebook(cells=[new(CELLS[0]), new("%%kx\nx = 1"), new(code), new("%%kx\nx")])

@@ -131,6 +131,7 @@ def test_ten_megabytes(nb: Notebook, code: str) -> None:
     assert int(nb.ok(memory).value) - before < 100 * 1024  # KiB
 
 
+@pytest.mark.long
 def test_many_updates_do_not_pile_up(nb: Notebook) -> None:
     ran = nb.ok(
         "%%kx lab\nfrom IPython.display import display\nshown = display(0, display_id='n')\n"

@@ -159,6 +159,7 @@ def test_threads_that_name_a_new_session_at_once_share_it(fresh: Notebook) -> No
     assert ran.value == "True"
 
 
+@pytest.mark.long
 def test_unloaded_and_loaded_again(fresh: Notebook) -> None:
     pid = int(fresh.ok("%%kx\nimport os; os.getpid()").value)
     fresh.ok("%%kx --bg\nwhile True: pass")

@@ -27,6 +27,7 @@ def test_one_notebook(tmp_path: Path) -> None:
     assert read(tmp_path / "out.ipynb").cells[2].outputs[0].text == "[2]\n"
 
 
+@pytest.mark.long
 def test_several(tmp_path: Path) -> None:
     for name, source in (("good", "1"), ("bad", "1/0"), ("slow", "while True: pass")):
         write(tmp_path / f"{name}.ipynb", source)
@@ -71,6 +72,7 @@ def test_what_cannot_be(tmp_path: Path, arguments: list[str], code: int) -> None
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_a_bar_on_a_terminal(tmp_path: Path) -> None:
     write(tmp_path / "n.ipynb", *map(str, range(5)))
     with Terminal(tmp_path, ["n.ipynb"], [*PROGRAM, "replay"]) as terminal:

@@ -385,7 +385,7 @@ def test_from_the_host_to_a_container_and_back(engine: Any, tmp_path: Path) -> N
     assert read(home.notebook_path).metadata.kernel_exec.environment.kernel == "host"
 
 
-LATER = [pytest.param(number / 10, marks=pytest.mark.long) for number in range(3, 33, 2)]
+LATER = [pytest.param(number / 10, marks=pytest.mark.long) for number in range(3, 33, 5)]
 
 
 @pytest.mark.parametrize("seconds", [0.2, 0.8, 1.2, *LATER])

@@ -166,7 +166,7 @@ def test_what_cannot_be_resumed(tmp_path: Path, session: Path) -> None:
     assert session.read_bytes() == before
 
 
-LATER = [pytest.param(number / 10, marks=pytest.mark.long) for number in range(4, 34, 2)]
+LATER = [pytest.param(number / 10, marks=pytest.mark.long) for number in range(4, 34, 5)]
 
 
 @pytest.mark.parametrize("seconds", [0.3, 1.0, 2.0, *LATER])

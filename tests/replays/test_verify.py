@@ -114,6 +114,7 @@ def test_what_never_gives_the_same(tmp_path: Path) -> None:
             verify(tmp_path / "session.ipynb", runs=wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.long
 def test_the_environment_explains(session: Path) -> None:
     notebook = json.loads(session.read_text())
     environment = notebook["metadata"]["kernel_exec"]["environment"]
@@ -154,6 +155,7 @@ def _text(text: str) -> dict[str, Any]:
     return {"output_type": "stream", "name": "stdout", "text": text}
 
 
+@pytest.mark.long
 def test_reports(session: Path, tmp_path: Path) -> None:
     change(session, 1, lambda cell: cell["outputs"][0].update(text=["<script>alert(1)</script>\x1b[31m\n"]))
 
@@ -320,6 +322,7 @@ def test_the_plugin_of_pytest(session: Path, tmp_path: Path) -> None:
     assert "Traceback" not in done
 
 
+@pytest.mark.long
 def test_pages_of_notebooks_of_one_name(tmp_path: Path) -> None:
     books = [tmp_path / "books" / name / "n.ipynb" for name in ("a", "b")]
     for path in books:

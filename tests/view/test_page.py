@@ -142,6 +142,7 @@ def test_an_old_notebook_and_none(tmp_path: Path) -> None:
             page_of_file(tmp_path / "n.ipynb")
 
 
+@pytest.mark.long
 def test_where_the_page_goes(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     path = write(tmp_path / "there" / "a.b.ipynb", "1")

@@ -124,6 +124,7 @@ def test_a_mark_that_is_there_already_takes_nothing() -> None:
     assert put_back(json.loads(short), longs, shown=True)["text"] is longs["mark-0"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pattern", ["x", "line of text\n", "\u00e9"])
 def test_many_megabytes_take_little_more_than_they_are(pattern: str) -> None:
     raw = b'{"name": "stdout", "text": "' + json.dumps(pattern)[1:-1].encode() * (20 * MIB // len(pattern)) + b'"}'
