@@ -7,6 +7,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 
+from kernel_exec.errors import ExecutorClosed
 from kernel_exec.execution import Execution
 from kernel_exec.results import ExecutionMetrics, ExecutionResult
 from kernel_exec.retry import Retry
@@ -27,7 +28,7 @@ async def tried(
     if execution.retry is None:
         return await once(execution)
     attempts = Attempts(execution.retry, execution.stop.timeout, asyncio.get_running_loop().time)
-    execution.stop.timeout = attempts.timeout
+    execution.stop.timeout, execution.until = attempts.timeout, attempts.until
     while True:
         attempts.add(await once(execution))
         delay = None if execution.unwanted else attempts.delay()
@@ -40,7 +41,11 @@ async def tried(
             attempts.cancelled()
             break
         if attempts.restarts():
-            await restart()
+            try:
+                await restart()
+            except ExecutorClosed:
+                attempts.cancelled()
+                break
     return attempts.whole()
 
 
@@ -60,6 +65,11 @@ class Attempts:
         self._results: list[ExecutionResult] = []
         self._why_not = ""
         self._restarted = False
+
+    @property
+    def until(self) -> float:
+        """When all must have ended, by the clock."""
+        return self._until
 
     @property
     def timeout(self) -> float | None:

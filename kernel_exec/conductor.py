@@ -267,18 +267,17 @@ class Conductor:
         return execution
 
     async def _perform(self, execution: Execution) -> None:
-        result = None
         try:
             async with self._turn:
                 self.monitor.has_turn(execution)
                 result = await tried(execution, self._answer, self._restart)
         except BaseException as error:
+            self.monitor.ended(execution, self.reporter.raised(execution, error))
             execution.fail(error)
             if not isinstance(error, Exception):
                 raise
-        finally:
-            self.monitor.ended(execution, None if result is None else result.metrics)
-        if result is not None:
+        else:
+            self.monitor.ended(execution, result.metrics)
             execution.finish(result)
 
     async def _answer(self, execution: Execution) -> ExecutionResult:
@@ -293,6 +292,7 @@ class Conductor:
             execution.cell = Cell(cell_id, execution.code, "", outputs)
             return await self.reporter.report(execution, spill, verdict, Ending((), None, None), 0.0)
         self.monitor.started(execution)
+        execution.stop.end_by(execution.until)  # who was asked about it has taken of that time
         start = time.monotonic()
         if execution.filename is not None:
             place = tuple(Path(execution.filename).parts)

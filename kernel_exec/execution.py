@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Literal
@@ -16,6 +17,8 @@ from kernel_exec.settings import checked_seconds
 from kernel_exec.wire.cell import Cell
 
 StopReason = Literal["timeout", "lifetime", "cancel", "close"]
+SOON = 0.001
+"""Seconds that a cell has whose time is over before it has begun."""
 MANY_ITEMS = 100
 """Outputs that wait for a slow consumer, beyond which those that are void are left out."""
 
@@ -57,6 +60,12 @@ class Stop:
         if self.timeout is not None:
             self._deadline = self._loop.time() + self.timeout
         self._set_timer()
+
+    def end_by(self, when: float) -> None:
+        """Bound the timeout so that the cell ends by then, in the loop's time, if it begins now."""
+        rest = max(when - self._loop.time(), SOON)
+        if rest < math.inf and (self.timeout is None or rest < self.timeout):
+            self.timeout = rest
 
     def disarm(self) -> None:
         """Stop the clock."""
@@ -122,6 +131,8 @@ class Execution:
         """Whether the caller has interrupted it."""
         self.pausing = False
         """Whether no code of it runs, because somebody is asked about it or another attempt is to come."""
+        self.until = math.inf
+        """When all its attempts must have ended, in the loop's time."""
         self.attempt = 1
         """The number of the attempt that runs, or is waited for."""
         self.number = 0
@@ -220,6 +231,7 @@ class Execution:
     def begin_again(self, timeout: float | None) -> None:
         """Get ready for another attempt, of `timeout` seconds; it can be cancelled, and be given more time, at once."""
         self.attempt += 1
+        self.started = 0.0
         self.questions = 0
         self.stop = Stop(timeout)
 

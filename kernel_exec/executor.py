@@ -112,7 +112,7 @@ class AsyncExecutor:
 
         Args:
             scenario: "development", "production", "testing", "sandbox", a scenario of the nearest pyproject.toml, or a
-                `Scenario`; `kernel_exec.scenarios()` has them all.
+                `Scenario`; `kernel-exec run --list-scenarios` has them all.
             overrides: arguments of the executor, and settings of the scenario's kind of kernel, which win.
 
         Raises:

@@ -8,7 +8,7 @@ from typing import Any
 
 from kernel_exec.errors import WrongType
 from kernel_exec.execution import Execution
-from kernel_exec.metrics import PROCESS, Counters, EventKind, MetricsEvent, OnMetrics
+from kernel_exec.metrics import PROCESS, CallerContext, Counters, EventKind, MetricsEvent, OnMetrics
 from kernel_exec.results import ExecutionMetrics, Sample
 from kernel_exec.teller import Teller
 
@@ -66,7 +66,7 @@ class Monitor:
         self._tell("sample", execution, attempt=execution.attempt, sample=sample)
 
     def ended(self, execution: Execution, metrics: ExecutionMetrics | None) -> None:
-        """It has its end; without a result there are no metrics."""
+        """It has its end."""
         self.counters.moved(**{"running" if execution.had_turn else "waiting": -1})
         if metrics is not None:
             self.counters.ran(metrics)
@@ -91,5 +91,5 @@ class Monitor:
             return
         about: dict[str, Any] = {}
         if execution is not None:
-            about = {"number": execution.number, "context": execution.context}
+            about = {"number": execution.number, "context": CallerContext(execution.context)}
         self._teller.tell(MetricsEvent(kind, time.time(), self._name, **about, **more))

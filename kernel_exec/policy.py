@@ -147,7 +147,7 @@ class Policy:
         return next(self._read(code), "")
 
     def _read(self, code: str) -> Iterator[str]:
-        wanted = any(name in code for name in self.blocked_imports)
+        wanted = any(name.partition(".")[0] in code for name in self.blocked_imports)
         wanted = wanted or (self.allowed_imports is not None and "import" in code)
         shell = not self.shell and imports.may_have_commands(code)
         tree = imports.parsed(code) if wanted or shell else None

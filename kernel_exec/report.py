@@ -148,6 +148,12 @@ class Reporter:
         """Return the result of a call that never had its turn."""
         return result_of(verdict, self._metrics(execution, verdict), mode=self._mode)
 
+    def raised(self, execution: Execution, error: BaseException) -> ExecutionMetrics:
+        """Return what a call has taken that has no result, as something was raised on its way."""
+        told = ErrorInfo(type(error).__name__, self._veil.text(str(error)))
+        attempts = execution.attempt if execution.started else 0
+        return self._metrics(execution, Verdict("error", told), attempts=attempts)
+
     def _metrics(self, execution: Execution, verdict: Verdict, **more: Any) -> ExecutionMetrics:
         """Return what a call has taken: `more`, and time."""
         now = time.time()

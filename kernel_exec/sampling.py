@@ -18,7 +18,7 @@ class Sampling:
     """The samples of one cell: of one that ends before the first is due, there are none, and they cost nothing.
 
     Args:
-        kernel: its kernel; the cell is about to begin.
+        kernel: its kernel, which was marked before the cell began.
         interval: seconds between two samples.
         tell: called with each.
     """
@@ -28,7 +28,6 @@ class Sampling:
         self._loop = asyncio.get_running_loop()
         self._samples = Samples()
         self._task: asyncio.Task[None] | None = None
-        kernel.mark()
         self._began = self._loop.time()
         self._first = self._loop.call_later(interval, self._begin)
 

@@ -67,7 +67,11 @@ class Scenario:
             raise InvalidArgument("the name of a scenario must not be empty")
         if not isinstance(self.kernel, KernelSettings):
             raise WrongType(f"kernel must be a HostKernel or a DockerKernel, not {type(self.kernel).__name__}")
-        if self.workdir is not None:
+        workdir: object = self.workdir
+        if isinstance(workdir, str) and workdir:
+            # Where that is is found when there is a session: what imports this may be in a directory that is gone.
+            checked_path("workdir", os.path.join(os.sep, workdir))
+        elif self.workdir is not None:
             checked_path("workdir", self.workdir)
         object.__setattr__(self, "timeout", checked_seconds("timeout", self.timeout))
         object.__setattr__(self, "lifetime", checked_seconds("lifetime", self.lifetime))
@@ -202,6 +206,10 @@ def _tables(file: Path) -> dict[str, Any]:
     return table
 
 
+class _LineError(InvalidArgument):
+    """What is wrong, with its line."""
+
+
 class _Reader:
     """Makes the scenarios of a file, each after the one that it extends."""
 
@@ -215,7 +223,7 @@ class _Reader:
         table = self._tables[name]
         if not isinstance(table, dict):
             raise self._error((name,), f"must be a table, not {table!r}")
-        base = self._base(name, table, below)
+        base = self._tried((name,), lambda: self._base(name, table, below))
         changes = {key: self._value(name, key, value, base) for key, value in table.items() if key != "extends"}
         self._made[name] = self._tried((name,), lambda: replace(base, **{"name": name, **changes}))
         return self._made[name]
@@ -277,15 +285,18 @@ class _Reader:
     def _tried(self, place: tuple[str, ...], make: Callable[[], Any]) -> Any:
         try:
             return make()
+        except _LineError:
+            raise
         except (KernelExecError, TypeError, ValueError) as error:
             raise self._error(place, f"cannot be used: {error}") from error
 
     def _error(self, place: tuple[str, ...], what: str) -> InvalidArgument:
         line = line_of(self._file.read_text("utf-8"), place)
-        return InvalidArgument(f"{self._file}, line {line}: {'.'.join(place)} {what}")
+        return _LineError(f"{self._file}, line {line}: {'.'.join(place)} {what}")
 
 
 _HEADER = re.compile(r"\s*\[+([^\[\]]+)\]+\s*(?:#.*)?$")
+_PART = re.compile(r"""\"[^\"]*\"|'[^']*'|[^.\s"']+""")
 _KEY = re.compile(r"\s*([\w.\-\"' ]+?)\s*=")
 
 
@@ -298,7 +309,8 @@ def line_of(text: str, place: tuple[str, ...]) -> int:
     """
     best, found = 0, 1
     for number, keys in _lines(text):
-        tail = keys[next((at for at, key in enumerate(keys) if key == place[0]), len(keys)) :]
+        starts = (at for at in range(1, len(keys)) if keys[at - 1 : at + 1] == (TABLE[-1], place[0]))
+        tail = keys[next(starts, len(keys)) :]
         if tail and tail == place[: len(tail)] and len(tail) > best:
             best, found = len(tail), number
     return found
@@ -315,4 +327,4 @@ def _lines(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
 
 
 def _keys(dotted: str) -> tuple[str, ...]:
-    return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+    return tuple(part.strip("\"'") for part in _PART.findall(dotted))

@@ -57,6 +57,9 @@ class Secrets:
         return f"Secrets({', '.join(self.values)}, patterns={len(self.patterns)})"
 
 
+_NUMBER = re.compile(r"[0-9.eE+-]+")
+
+
 def checked_secrets(secrets: Mapping[str, str] | Secrets | None) -> Secrets:
     """Return secrets; none for None.
 
@@ -79,6 +82,8 @@ class Veil:
         forms = {form: f"[secret {name}]" for name, value in secrets.values.items() for form in _forms(value)}
         self._forms = sorted(forms.items(), key=lambda item: -len(item[0]))
         self._patterns = [re.compile(pattern) for pattern in secrets.patterns]
+        # Of a value without digits none is hidden in a number, and numbers are many.
+        self._numbers = bool(secrets.patterns) or any(map(_NUMBER.fullmatch, secrets.values.values()))
 
     def __bool__(self) -> bool:
         return bool(self._forms or self._patterns)
@@ -101,6 +106,9 @@ class Veil:
             return {self.data(key): self.data(item) for key, item in value.items()}
         if isinstance(value, list | tuple):
             return type(value)(map(self.data, value))
+        if self._numbers and isinstance(value, int | float):
+            written = repr(value)
+            return value if (masked := self.text(written)) == written else masked
         return value
 
     def fields(self, thing: T) -> T:

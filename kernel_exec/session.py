@@ -193,6 +193,8 @@ class Session:
             began: called with the cell when its request is about to be sent.
         """
         self.kernel.begin_cell()
+        if self._monitor.interval is not None:
+            self.kernel.mark()  # before the code can make any child
         self.interrupted = False
         self._finished = asyncio.get_running_loop().create_future()
         self._channels.execute(
@@ -344,7 +346,7 @@ class Session:
         allowed = (
             "" if limit is None else f"; limits.memory is {megabytes(limit)} ({limit} bytes): perhaps it needs more"
         )
-        return f"the kernel could not be started: {reason}{allowed}{tail}"
+        return self._veil.text(f"the kernel could not be started: {reason}{allowed}{tail}")
 
     def _sampling(self, execution: Execution) -> Sampling | None:
         if self._monitor.interval is None:

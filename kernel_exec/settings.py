@@ -190,8 +190,10 @@ def checked_settings(
     Raises:
         InvalidArgument, WrongType: one of them cannot.
     """
-    if name is not None and not isinstance(name, str):
-        raise WrongType(f"name must be a string or None, not {type(name).__name__}")
+    if name is not None:
+        if not isinstance(name, str):
+            raise WrongType(f"name must be a string or None, not {type(name).__name__}")
+        checked_text("name", name)
     folder = None if workdir is None else checked_path("workdir", workdir)
     if folder is not None and folder.exists() and not folder.is_dir():
         raise InvalidArgument(f"workdir {str(folder)!r} is a file: name a directory")

@@ -18,7 +18,7 @@ class Succession:
     """
 
     def __init__(self, start: Callable[[], Awaitable[Session]], started: Callable[[], None]) -> None:
-        self._start = start
+        self._start_one = start
         self._started = started
         self._starting: asyncio.Task[Session] | None = None
         self._stopping: set[asyncio.Task[None]] = set()
@@ -39,7 +39,6 @@ class Succession:
             if self._starting is starting and not self._ended:  # else somebody else who waits was first
                 self._starting = None
                 self.session = starting.result()
-                self._started()
         return self.session
 
     def replace(self, old: Session) -> None:
@@ -78,6 +77,11 @@ class Succession:
         """Nothing is left to clean up."""
         if self.session is not None:
             await self.session.kernel.release()
+
+    async def _start(self) -> Session:
+        session = await self._start_one()
+        self._started()
+        return session
 
     async def _follow(self, old: Session) -> Session:
         try:

@@ -17,7 +17,7 @@ from kernel_exec.execution import OnInput, OnOutput
 from kernel_exec.executor import AsyncExecutor
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.kernels.modes import Mode
-from kernel_exec.metrics import Metrics, OnMetrics
+from kernel_exec.metrics import Metrics, MetricsEvent, OnMetrics
 from kernel_exec.player import CELL_TIMEOUT, OnProgress
 from kernel_exec.policy import Policy
 from kernel_exec.portal import Portal
@@ -138,6 +138,25 @@ class Stream:
         self.close()
 
 
+def _lent(function: OnMetrics | None) -> OnMetrics | None:
+    """Return a function that calls another one as long as that is there: it may refer to the executor that it is for.
+
+    Who forgets such an executor would keep it for ever, as what closes a forgotten one holds its core.
+    """
+    if not callable(function):
+        return function
+    try:
+        known = weakref.ref(function)
+    except TypeError:
+        return function
+
+    def lent(event: MetricsEvent) -> object:
+        there = known()
+        return None if there is None else there(event)
+
+    return lent
+
+
 class Executor:
     """Runs code in one live kernel, keeps its state across calls, and writes the session down as a notebook.
 
@@ -174,10 +193,11 @@ class Executor:
             policy=policy,
             secrets=secrets,
             monitoring_interval=monitoring_interval,
-            on_metrics=on_metrics,
+            on_metrics=_lent(on_metrics),
             name=name,
             metadata=metadata,
         )
+        self._on_metrics = on_metrics  # kept here alone
         self._begin(core, Portal())
 
     def _begin(self, core: AsyncExecutor, portal: Portal) -> None:
@@ -225,7 +245,7 @@ class Executor:
                     policy=policy,
                     secrets=secrets,
                     monitoring_interval=monitoring_interval,
-                    on_metrics=on_metrics,
+                    on_metrics=_lent(on_metrics),
                     needed_for=needed_for,
                     cell_timeout=cell_timeout,
                     on_progress=on_progress,
@@ -235,6 +255,7 @@ class Executor:
             portal.stop()
             raise
         executor = cls.__new__(cls)
+        executor._on_metrics = on_metrics
         executor._begin(core, portal)
         return executor
 

@@ -17,6 +17,8 @@ MANY_EVENTS = 10_000
 """Events that wait for a slow function, beyond which the oldest are left out, and counted."""
 LAST_WORDS = 2.0
 """Seconds that `close` waits for the function to take what is left."""
+IDLE = 1.0
+"""Seconds without an event after which the thread ends: nobody's loop, and no forgotten executor, keeps it."""
 _log = logging.getLogger("kernel_exec")
 
 
@@ -30,52 +32,82 @@ class Teller:
 
     def __init__(self, function: OnMetrics, lose: Callable[[], None]) -> None:
         self._function, self._lose = function, lose
-        self._queue: SimpleQueue[MetricsEvent | None] = SimpleQueue()
-        self._ended: asyncio.Future[None] | None = None
+        self._queue: SimpleQueue[MetricsEvent] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._works = False
+        self._idle: asyncio.Event | None = None
         self._running: concurrent.futures.Future[object] | None = None
-        self._complained = False
+        self._closed = self._complained = False
 
     def tell(self, event: MetricsEvent) -> None:
         """Have the function called; never waits. From the loop, always the same."""
-        if self._ended is None:
-            loop = asyncio.get_running_loop()
-            self._ended = loop.create_future()
-            threading.Thread(target=self._go_on, args=(loop,), name="kernel-exec-metrics", daemon=True).start()
-        if self._queue.qsize() >= MANY_EVENTS:
-            with contextlib.suppress(Empty):
-                self._queue.get_nowait()
-                self._lose()
-        self._queue.put(event)
+        if self._idle is None:
+            self._loop, self._idle = asyncio.get_running_loop(), asyncio.Event()
+        with self._lock:
+            if self._queue.qsize() >= MANY_EVENTS:
+                with contextlib.suppress(Empty):
+                    self._queue.get_nowait()
+                    self._lose()
+            self._queue.put(event)
+            self._idle.clear()
+            if not self._works:
+                self._works = True
+                threading.Thread(target=self._go_on, name="kernel-exec-metrics", daemon=True).start()
 
     async def close(self) -> None:
-        """Let the function take what is left, for a while; then nobody waits for it any more."""
-        if self._ended is None:
+        """Let the function take what is left, for a while; then it is called no more."""
+        if self._idle is None:
             return
-        self._queue.put(None)
-        await asyncio.wait((self._ended,), timeout=LAST_WORDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS):
+                await self._idle.wait()
+        self._closed = True
         if self._running is not None:
             self._running.cancel()
 
-    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
-        while event := self._queue.get():
-            try:
-                answer = self._function(event)
-                if inspect.isawaitable(answer):
-                    self._running = asyncio.run_coroutine_threadsafe(_awaited(answer), loop)
-                    self._running.result()
-            except BaseException as error:
-                self._complain(event, error)
+    def _go_on(self) -> None:
+        while (event := self._next()) is not None:
+            self._call(event)
+            if self._queue.empty():
+                self._rest()
+
+    def _next(self) -> MetricsEvent | None:
+        """Return the next event; None when none has come for a while, and another thread begins with the next."""
+        while True:
+            with contextlib.suppress(Empty):
+                event = self._queue.get(timeout=IDLE)
+                if not self._closed:
+                    return event
+                self._lose()
+                continue
+            with self._lock:
+                if self._queue.empty():
+                    self._works = False
+                    return None
+
+    def _call(self, event: MetricsEvent) -> None:
+        try:
+            answer = self._function(event)
+            if inspect.iscoroutine(answer) and (self._loop is None or self._loop.is_closed()):
+                answer.close()
+            elif inspect.isawaitable(answer) and self._loop is not None:
+                self._running = asyncio.run_coroutine_threadsafe(_awaited(answer), self._loop)
+                self._running.result()
+        except BaseException as error:
+            if not self._complained and not self._closed:
+                self._complained = True
+                _log.warning("on_metrics raised at %r, and goes on being called: %r", event.kind, error)
+
+    def _rest(self) -> None:
+        """All has been told."""
         with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits any more
-            loop.call_soon_threadsafe(self._end)
+            if self._loop is not None and self._idle is not None:
+                self._loop.call_soon_threadsafe(self._rested)
 
-    def _complain(self, event: MetricsEvent, error: BaseException) -> None:
-        if not self._complained:
-            self._complained = True
-            _log.warning("on_metrics raised at %r, and goes on being called: %r", event.kind, error)
-
-    def _end(self) -> None:
-        if self._ended is not None and not self._ended.done():
-            self._ended.set_result(None)
+    def _rested(self) -> None:
+        if self._idle is not None and self._queue.empty():
+            self._idle.set()
 
 
 async def _awaited(answer: Awaitable[object]) -> object:

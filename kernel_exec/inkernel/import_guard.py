@@ -7,7 +7,7 @@ wants to gets around it, by modules that others have imported, for example; it i
 from __future__ import annotations
 
 import builtins
-import importlib
+import importlib.util
 import json
 import os
 import sys
@@ -49,15 +49,16 @@ class ImportGuard:
         do_import, import_module, frame = builtins.__import__, importlib.import_module, sys._getframe
 
         def guarded_import(name: str, *args: Any, **kwargs: Any) -> Any:
-            level = kwargs.get("level", args[3] if len(args) > 3 else 0)
-            if not level and self._is_users(frame(1)):
+            if self._is_users(frame(1)):
+                level = kwargs.get("level", args[3] if len(args) > 3 else 0)
+                whole = _absolute("." * level + name, kwargs.get("globals", args[0] if args else None))
                 parts = kwargs.get("fromlist", args[2] if len(args) > 2 else ())
-                self._check(name, *(f"{name}.{part}" for part in parts or ()))
+                self._check(whole, *(f"{whole}.{part}" for part in parts or ()))
             return do_import(name, *args, **kwargs)
 
         def guarded_import_module(name: str, package: str | None = None) -> Any:
             if self._is_users(frame(1)):
-                self._check(name)
+                self._check(_absolute(name, {"__package__": package}))
             return import_module(name, package)
 
         builtins.__import__ = importlib.__import__ = guarded_import
@@ -100,6 +101,17 @@ def _close_shell(shell: Any) -> None:
         setattr(shell, name, denied)
     for magics in shell.magics_manager.magics.values():
         magics.update({name: denied for name in _MAGICS if name in magics})
+
+
+def _absolute(name: str, namespace: Any) -> str:
+    """Return the whole name of a module that is named relative to a package; as it is where that cannot be told."""
+    if not name.startswith("."):
+        return name
+    package = (namespace or {}).get("__package__") or (namespace or {}).get("__name__")
+    try:
+        return importlib.util.resolve_name(name, package)
+    except (ImportError, TypeError, ValueError, AttributeError):
+        return name
 
 
 def _is_below(name: str, modules: Collection[str]) -> bool:

@@ -15,6 +15,18 @@ def children() -> list[int]:
         return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if parent_of(pid) == me]
 
 
+def children_of(pid: int) -> bool:
+    """Return whether a process has children; True where the system does not tell."""
+    try:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                if file.read(1):
+                    return True
+    except (FileNotFoundError, ProcessLookupError):
+        return os.path.exists(f"/proc/{pid}")
+    return False
+
+
 def parent_of(pid: int) -> int:
     """Return the process id of its parent; 0 when it has ended."""
     return int((stat_of(pid) or [b"", b"0"])[1])

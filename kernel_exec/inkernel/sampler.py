@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Any
 
 from .family import Family, resident, shares
-from .processes import stat_of
+from .processes import children, children_of, stat_of
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_STATE, _CPU, _STARTED = 0, slice(11, 15), 19
+_STATE, _CPU = 0, slice(11, 15)
 """Fields of /proc/PID/stat after the name; CPU time is its own and that of the children it has waited for. proc(5)"""
 
 
@@ -23,17 +22,16 @@ class Sampler:
 
     def __init__(self, kernel: int) -> None:
         self._family = Family()
-        self._known = {kernel}
+        self._kernel = kernel
         self._before: dict[int, float] = {}  # what each had used when the cell began
-        self._began = 0.0
         self._orphans = 0.0
         self._cpu = 0.0
 
     def mark(self) -> None:
         """A cell begins."""
-        # Cheap, for every cell: only those are read that were there when somebody last looked.
-        self._before = {pid: _cpu_of(stat_of(pid)) for pid in self._known}
-        self._began = time.clock_gettime(time.CLOCK_BOOTTIME)
+        # For every cell: most kernels have no children, and to see that takes little.
+        there = self._family.pids() if children_of(self._kernel) or len(children()) > 1 else [self._kernel]
+        self._before = {pid: _cpu_of(stat_of(pid)) for pid in there}
         self._orphans = self._cpu = 0.0
 
     def orphan(self, seconds: float) -> None:
@@ -43,13 +41,9 @@ class Sampler:
     def sample(self) -> dict[str, Any]:
         """Return what they use: CPU seconds since the cell began, bytes of memory now, and how many they are."""
         stats = {pid: stat for pid in self._family.pids() if (stat := stat_of(pid))}
-        for pid, stat in stats.items():
-            if pid not in self._before and int(stat[_STARTED]) / _TICKS < self._began:
-                self._before[pid] = _cpu_of(stat)  # older than the cell, and nobody knows what it had used
         # What one had used before the cell is in the sum also when it has ended: with its parent, or as an orphan.
         cpu = sum(map(_cpu_of, stats.values())) + self._orphans - sum(self._before.values())
         self._cpu = max(self._cpu, cpu)  # who ignores that his children end loses what they used
-        self._known = set(stats)
         alive = [pid for pid, stat in stats.items() if stat[_STATE] not in (b"Z", b"X")]
         return {"cpu": self._cpu, "held": _held(alive), "processes": len(alive)}
 

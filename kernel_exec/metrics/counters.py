@@ -6,7 +6,6 @@ import os
 import threading
 from bisect import bisect_left
 from collections import Counter
-from types import MappingProxyType
 
 from kernel_exec.metrics.history import History
 from kernel_exec.metrics.snapshot import BOUNDS, Metrics
@@ -55,7 +54,8 @@ class Counters:
         """Count a call that has ended."""
         with self._lock:
             self._cells[execution.status] += 1
-            self._buckets[bisect_left(BOUNDS, execution.duration)] += 1
+            if execution.attempts:
+                self._buckets[bisect_left(BOUNDS, execution.duration)] += 1
             self._attempts += execution.attempts
             self._output += execution.output_length
             self._duration += execution.duration
@@ -114,7 +114,7 @@ class Counters:
                 executors=self._executors,
                 waiting=self._waiting,
                 running=self._running,
-                cells=MappingProxyType(dict(self._cells)),
+                cells=dict(self._cells),
                 buckets=tuple(self._buckets),
                 attempts=self._attempts,
                 duration=self._duration,
@@ -124,7 +124,7 @@ class Counters:
                 peak_memory=self._peak,
                 output_length=self._output,
                 kernels=self._kernels,
-                refused=MappingProxyType(dict(self._refused)),
+                refused=dict(self._refused),
                 lost_events=self._lost,
                 executions=() if self._history is None else self._history.all(),
             )

@@ -5,9 +5,31 @@ from __future__ import annotations
 import contextvars
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from kernel_exec.results import ExecutionMetrics, Sample
+
+T = TypeVar("T")
+
+
+class CallerContext:
+    """The context variables of somebody; of a copy, and of one from another process, none."""
+
+    __slots__ = ("_context",)
+
+    def __init__(self, context: contextvars.Context | None = None) -> None:
+        self._context = context or contextvars.Context()
+
+    def run(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Call a function in it."""
+        return self._context.run(function, *arguments)
+
+    def __deepcopy__(self, memo: object) -> CallerContext:
+        return self
+
+    def __reduce__(self) -> tuple[type[CallerContext], tuple[()]]:
+        return CallerContext, ()
+
 
 EventKind = Literal["queued", "started", "sample", "ended", "kernel_started"]
 
@@ -35,7 +57,7 @@ class MetricsEvent:
     attempt: int = 0
     sample: Sample | None = None
     metrics: ExecutionMetrics | None = None
-    context: contextvars.Context = field(default_factory=contextvars.Context, repr=False, compare=False)
+    context: CallerContext = field(default_factory=CallerContext, repr=False, compare=False)
 
 
 OnMetrics = Callable[[MetricsEvent], object]

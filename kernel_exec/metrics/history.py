@@ -18,34 +18,33 @@ T = TypeVar("T")
 
 
 class History:
-    """Keeps what the latest executions took, in bounded memory."""
+    """Keeps what the latest executions took, in bounded memory; the samples only of the latest of these."""
 
     def __init__(self) -> None:
         self._executions: deque[ExecutionMetrics] = deque(maxlen=MANY_EXECUTIONS)
-        self._sampled: deque[ExecutionMetrics] = deque()
+        self._sampled: dict[int, ExecutionMetrics] = {}  # by number, the oldest first: the same, with their samples
         self._samples = 0
-        self._bare: set[int] = set()
 
     def add(self, execution: ExecutionMetrics) -> None:
         """Keep one."""
-        self._executions.append(execution)
+        self._executions.append(_bare(execution))
         if not execution.samples:
             return
-        self._sampled.append(execution)
+        self._sampled[execution.number] = execution
         self._samples += len(execution.samples)
         while self._samples > MANY_SAMPLES:
-            oldest = self._sampled.popleft()
+            oldest = self._sampled.pop(next(iter(self._sampled)))
             self._samples -= len(oldest.samples)
-            self._bare.add(oldest.number)
 
     def all(self) -> tuple[ExecutionMetrics, ...]:
         """Return them, the oldest first; those whose samples are too long ago have none any more."""
-        if self._bare:
-            self._bare &= {execution.number for execution in self._executions}
-            bare = (replace(one, samples=()) if one.number in self._bare else one for one in self._executions)
-            self._executions = deque(bare, maxlen=MANY_EXECUTIONS)
-            self._bare.clear()
-        return tuple(self._executions)
+        return tuple(self._sampled.get(execution.number, execution) for execution in self._executions)
+
+
+def _bare(execution: ExecutionMetrics) -> ExecutionMetrics:
+    if not execution.samples:
+        return execution
+    return replace(execution, samples=(), runs=tuple(replace(run, samples=()) for run in execution.runs))
 
 
 class Samples:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kernel_exec.errors import InvalidArgument
 from kernel_exec.results import ExecutionMetrics, Image, Status
+from kernel_exec.settings import PathLike, checked_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +27,8 @@ class Metrics:
         waiting: calls that wait for their turn.
         running: calls whose turn it is.
         cells: calls that have ended, by their status.
-        buckets: of those, how many took no longer than each of `BOUNDS`, and than the one before; the last longer.
+        buckets: of those that ran, how many took no longer than each of `BOUNDS`, and longer than the one before; the
+            last took longer than all.
         attempts: how many times code was run.
         duration: seconds that cells ran, together.
         queue_time: seconds that calls waited, together.
@@ -68,18 +70,25 @@ class Metrics:
 
         return samples_table(self.executions) if samples else executions_table(self.executions)
 
-    def chart(self, path: str | Path | None = None) -> Image:
+    def chart(self, path: PathLike | None = None) -> Image:
         """Draw memory and time of the session, cell by cell.
 
         Args:
-            path: where the PNG is written as well; None for nowhere.
+            path: where the PNG is written as well ("session.png"); None for nowhere.
 
         Returns:
             The picture, which a notebook shows.
+
+        Raises:
+            InvalidArgument, WrongType: it is no path of a PNG.
+            OSError: it cannot be written.
         """
         from kernel_exec.metrics.chart import chart_of
 
-        return chart_of(self, None if path is None else Path(path))
+        place = None if path is None else checked_path("path", path)
+        if place is not None and place.suffix != ".png":
+            raise InvalidArgument(f"path must end in .png, as that is what is written, not be {str(path)!r}")
+        return chart_of(self, place)
 
     def prometheus(self) -> str:
         """Return the counts in the text format that Prometheus reads.

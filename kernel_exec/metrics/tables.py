@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _TIMES = ("queued", "started", "ended", "time")
+_KINDS = {
+    **dict.fromkeys(("number", "output_length", "attempts", "processes"), "int64"),
+    **dict.fromkeys(("queue_time", "duration", "cpu_seconds"), "float64"),
+    **dict.fromkeys(("peak_memory", "memory"), "Int64"),  # with room for what is not known
+}
+"""The same kinds, whatever is in the columns."""
 
 
 def executions_table(executions: Sequence[ExecutionMetrics]) -> pd.DataFrame:
@@ -39,8 +45,9 @@ def _table(names: list[str], rows: list[list[Any]]) -> pd.DataFrame:
     except ImportError as error:
         raise KernelExecError("a data frame needs pandas: pip install 'kernel-exec[data]'") from error
     table = pd.DataFrame(rows, columns=names)
-    for name in set(names).intersection(_TIMES):
-        table[name] = pd.to_datetime(table[name], unit="s", utc=True)
-    for name in set(names).intersection(("peak_memory", "memory")):
-        table[name] = table[name].astype("Int64")  # with room for what is not known
+    for name in names:
+        if name in _TIMES:
+            table[name] = pd.to_datetime(table[name], unit="s", utc=True).astype("datetime64[us, UTC]")
+        elif name in _KINDS:
+            table[name] = table[name].astype(_KINDS[name])
     return table

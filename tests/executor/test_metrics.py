@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import gc
 import logging
 import os
+import pickle
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,11 +24,12 @@ from kernel_exec import (
     MetricsEvent,
     Policy,
     Retry,
+    TransferError,
     WrongType,
     process_metrics,
 )
 from kernel_exec.kernels.kinds import KernelSettings
-from tests.executor.looks import wait_until
+from tests.executor.looks import children, wait_until
 
 pytestmark = pytest.mark.everywhere
 
@@ -335,6 +340,93 @@ class TestCallbacks:
     def test_no_function(self, given: Any) -> None:
         with pytest.raises(WrongType, match="on_metrics must be a function"):
             Executor(on_metrics=given)
+
+
+@pytest.mark.host_only("it is the same wherever the kernel is")
+def test_calls_that_raise_have_an_end_too(fresh: Callable[..., Executor]) -> None:
+    told = Told()
+    ex = fresh(on_metrics=told)
+
+    def predicate(result: object) -> bool:
+        raise LookupError("mine")
+
+    with pytest.raises(LookupError, match="mine"):
+        ex.execute("1 / 0", retry=Retry(attempts=2, backoff=0, on=predicate))
+    ex.execute("open('file', 'w').close()")
+    with pytest.raises(TransferError):
+        ex.execute("1", filename="file/below.py")
+    assert told.ended(3)
+    assert told.kinds(1) == told.kinds(3) == ["queued", "started", "ended"]
+    assert ex.metrics.cells == {"ok": 1, "error": 2}
+    assert ex.metrics.executions[0].error == "LookupError: mine"
+
+
+def test_children_of_earlier_cells_count_from_the_beginning(fresh: Callable[..., Executor]) -> None:
+    ex = fresh(monitoring_interval=60)
+    burn = "def burn(seconds):\n    import time\n    until = time.process_time() + seconds\n"
+    burn += "    while time.process_time() < until: pass\n"
+    ex.execute(burn + "import os, time\nfrom multiprocessing import get_context\npool = get_context('fork').Pool(2)")
+    worked = ex.execute("pool.map(burn, [0.5, 0.5]);")
+    assert worked.cpu_seconds is not None
+    assert 0.8 < worked.cpu_seconds < 3
+    ex.execute("pool.terminate(); pool.join()")
+    fork = "if True:\n    pid = os.fork()\n    if pid == 0:\n        burn(60)\n"
+    at_once = ex.execute(fork + "time.sleep(1)")
+    assert at_once.cpu_seconds is not None
+    assert at_once.cpu_seconds > 0.3
+    ex.execute("time.sleep(0.5)")
+    waited = ex.execute("os.kill(pid, 9); os.waitpid(pid, 0); time.sleep(0.3)")
+    assert waited.cpu_seconds is not None
+    assert waited.cpu_seconds < 0.3  # nothing of what it had used before
+
+
+@pytest.mark.host_only("it is the host's memory")
+def test_a_forgotten_executor_whose_callback_refers_to_it_is_closed(tmp_path: Path) -> None:
+    told = Told()
+
+    class Watching:
+        def __init__(self) -> None:
+            self.ex = Executor(workdir=tmp_path, on_metrics=self.told)
+
+        def told(self, event: MetricsEvent) -> None:
+            told(event)
+
+    before = children()
+    watching = Watching()
+    watching.ex.execute("1")
+    assert told.ended(1)
+    assert children() > before
+    del watching
+    assert wait_until(lambda: gc.collect() >= 0 and children() <= before)
+
+
+@pytest.mark.host_only("it is the host's thread")
+def test_nothing_is_told_after_the_end(fresh: Callable[..., Executor]) -> None:
+    told = Told()
+
+    def slowly(event: MetricsEvent) -> None:
+        time.sleep(0.3)
+        told(event)
+
+    ex = fresh(on_metrics=slowly)
+    for _ in range(10):
+        ex.execute("1")
+    ex.close()
+    there = len(told.events)
+    assert wait_until(lambda: not any(thread.name == "kernel-exec-metrics" for thread in threading.enumerate()))
+    assert len(told.events) <= there + 1  # the one that it was at
+    assert wait_until(lambda: ex.metrics.lost_events + len(told.events) == 31)
+
+
+@pytest.mark.host_only("it is plain data")
+def test_what_is_told_can_be_copied(fresh: Callable[..., Executor]) -> None:
+    told = Told()
+    ex = fresh(on_metrics=told)
+    ex.execute("1")
+    assert told.ended(1)
+    for thing in (*told.events, ex.metrics):
+        assert dataclasses.asdict(thing)
+        assert pickle.loads(pickle.dumps(thing)) == thing
 
 
 @pytest.mark.host_only("it is refused before there is a kernel")

@@ -38,6 +38,8 @@ STOPPED = {
     "from": "from os import getcwd",
     "behind an if": "if True:\n    import os",
     "importlib": "import importlib\nimportlib.import_module('o' + 's')",
+    "relative to a package": "import importlib\nimportlib.import_module('.path', 'o' + 's')",
+    "relative to names": "__import__('path', {'__package__': 'o' + 's', '__name__': 'o' + 's'}, None, ['x'], 1)",
     "a copy of import_module": "from importlib import import_module as f\nf('o' + 's')",
     "__import__": "__import__('o' + 's')",
     "__import__ with names": "__import__(name='o' + 's', globals=None, locals=None, fromlist=(), level=0)",
@@ -68,6 +70,7 @@ KNOWN = {
     "a loader": "import importlib.util as u\nu.find_spec('o' + 's').loader.load_module('o' + 's').system('true')",
     "the machinery": "import importlib\nimportlib._bootstrap._gcd_import('o' + 's').system('true')",
     "a library's name": "exec('import ' + 'os', {'__name__': 'json'})",
+    "a library that imports what it is asked to": "import pkgutil\npkgutil.resolve_name('o' + 's').system('true')",
     "an import hook": (
         "import importlib.machinery as m\n"
         "m.PathFinder.find_spec('posix' + 'path').loader.load_module('posix' + 'path').os.system('true')"
@@ -113,6 +116,11 @@ def test_libraries_use_what_cells_may_not(closed: Executor) -> None:
     )
     assert result.ok, result.text
     assert {artifact.path.name for artifact in result.artifacts} == {"a.csv", "b", "c.png"}
+
+
+@pytest.mark.host_only("it is read, not run")
+def test_a_part_of_a_module_is_seen_at_once() -> None:
+    assert "line 1 imports 'os.path'" in Policy(blocked_imports=["os.path"]).denied("from os import path")
 
 
 def test_what_the_cell_says_is_quick_and_names_the_line(closed: Executor) -> None:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kernel_exec import AsyncExecutor, ExecutionResult, Executor, InvalidArgument, KernelDiedError, Retry, WrongType
+from kernel_exec import (
+    AsyncExecutor,
+    ExecutionResult,
+    Executor,
+    InvalidArgument,
+    KernelDiedError,
+    Policy,
+    Proposal,
+    Retry,
+    WrongType,
+)
 from kernel_exec.attempts import Attempts
 from kernel_exec.kernels.kinds import KernelSettings
 from tests.executor.looks import code_cells, notebook, wait_until
@@ -266,3 +277,26 @@ class TestPure:
     def test_something_else_than_a_retry(self, tmp_path: Path) -> None:
         with Executor(workdir=tmp_path) as ex, pytest.raises(WrongType, match="retry must be a Retry"):
             ex.execute("1", retry=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.host_only("whoever is asked is the host's")
+def test_the_deadline_holds_for_who_is_asked_as_well(fresh: Callable[..., Executor]) -> None:
+    def review(proposal: Proposal) -> bool:
+        if proposal.attempt == 2:
+            time.sleep(1.5)
+        return True
+
+    ex = fresh(policy=Policy(review=review))
+    result = ex.execute("import time; time.sleep(0.3); 1 / 0", retry=Retry(attempts=2, backoff=0, deadline=1))
+    assert (result.status, result.attempts) == ("timeout", 2)
+
+
+@pytest.mark.host_only("it is the same wherever the kernel is")
+def test_closed_while_its_kernel_is_restarted(fresh: Callable[..., Executor]) -> None:
+    ex = fresh()
+    running = ex.submit("1 / 0", retry=Retry(attempts=1000, backoff=0, state="restart"))
+    assert wait_until(lambda: ex.metrics.kernels > 2)
+    ex.close()
+    result = running.result()
+    assert result.status in ("error", "aborted", "interrupted")
+    assert result.attempts >= 1

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel_exec import Executor, InvalidArgument, Limits, Secrets, WrongType
+from kernel_exec import Executor, HostKernel, InvalidArgument, KernelStartError, Limits, Secrets, WrongType
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.secrets import Veil
 from kernel_exec.wire.messages import Message
@@ -220,3 +220,28 @@ class TestPure:
         with pytest.raises(error) as raised:
             make()
         assert not re.search("abcd?|ab.cd", str(raised.value))
+
+
+@pytest.mark.host_only("what comes out is masked here")
+def test_a_secret_that_is_a_number(fresh: Callable[..., Executor]) -> None:
+    ex = fresh(secrets={"PIN": "1234567890123"})
+    code = "import os\nfrom IPython.display import JSON, display\npin = int(os.environ['PIN'])\n"
+    result = ex.execute(code + "display(JSON({'pin': pin, 'list': [1, 2.5, pin]}))\npin")
+    assert result.outputs[0]["data"]["application/json"] == {
+        "pin": "[secret PIN]",
+        "list": [1, 2.5, "[secret PIN]"],
+    }
+    assert ex.notebook_path is not None
+    assert "1234567890123" not in repr(result) + str(result.outputs) + ex.notebook_path.read_text()
+
+
+@pytest.mark.host_only("a kernel of the host that does not start")
+def test_a_kernel_that_tells_it_as_it_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "kernels" / "leaky"
+    folder.mkdir(parents=True)
+    argv = ["/bin/sh", "-c", "echo no login with $API_KEY >&2; exit 1", "{connection_file}"]
+    (folder / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "x", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    secret = "sk-0123456789abcdef"
+    with pytest.raises(KernelStartError, match=r"no login with \[secret API_KEY\]"):
+        Executor(HostKernel(kernel_name="leaky"), secrets={"API_KEY": secret}).start()

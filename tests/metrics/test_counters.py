@@ -23,11 +23,13 @@ def test_samples_of_the_oldest_are_forgotten() -> None:
     history = History()
     samples = tuple(Sample(float(at), 0.0, 1, 1) for at in range(1000))
     for number in range(1, 2 * MANY_SAMPLES // 1000 + 1):
-        history.add(execution(number, samples=samples))
+        history.add(execution(number, samples=samples, runs=(execution(number, samples=samples),)))
         if number % 37 == 0:
             history.all()
+        assert sum(len(one.samples) for one in history._sampled.values()) <= MANY_SAMPLES
     kept = history.all()
     assert len(kept) == 2 * MANY_SAMPLES // 1000
+    assert sum(len(run.samples) for one in kept for run in one.runs) == MANY_SAMPLES
     assert sum(len(one.samples) for one in kept) == MANY_SAMPLES
     assert (kept[0].samples, kept[-1].samples) == ((), samples)
 

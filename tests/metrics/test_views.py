@@ -12,7 +12,7 @@ from matplotlib.image import imread
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from kernel_exec import Image, KernelExecError, process_metrics
+from kernel_exec import Image, InvalidArgument, KernelExecError, process_metrics
 from kernel_exec.integrations.prometheus import KernelExecCollector
 from kernel_exec.metrics import Metrics
 from kernel_exec.metrics.snapshot import BOUNDS
@@ -108,9 +108,9 @@ def test_as_prometheus_reads_it() -> None:
     assert found["kernel_exec_peak_memory_bytes"] == {("mine",): 100 * MIB}
     buckets = {labels[1]: value for labels, value in found["kernel_exec_execution_duration_seconds_bucket"].items()}
     assert list(map(float, buckets)) == [*BOUNDS, float("inf")]
-    assert (buckets["0.005"], buckets["0.025"], buckets["1.0"], buckets["2.5"], buckets["+Inf"]) == (1, 2, 3, 4, 5)
+    assert (buckets["0.005"], buckets["0.025"], buckets["1.0"], buckets["2.5"], buckets["+Inf"]) == (0, 1, 2, 3, 4)
     assert found["kernel_exec_execution_duration_seconds_sum"] == {("mine",): 6.52}
-    assert found["kernel_exec_execution_duration_seconds_count"] == {("mine",): 5}
+    assert found["kernel_exec_execution_duration_seconds_count"] == {("mine",): 4}
 
 
 def test_in_a_registry() -> None:
@@ -118,9 +118,6 @@ def test_in_a_registry() -> None:
     registry.register(KernelExecCollector())
     before = families(generate_latest(registry).decode())["kernel_exec_attempts_total"]
     assert before == {(): process_metrics().attempts}
-    other = CollectorRegistry()
-    other.register(KernelExecCollector(lambda: session("mine")))
-    assert families(generate_latest(other).decode())["kernel_exec_attempts_total"] == {("mine",): 4}
 
 
 def test_without_prometheus(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,3 +127,22 @@ def test_without_prometheus(monkeypatch: pytest.MonkeyPatch) -> None:
         session().prometheus()
     with pytest.raises(KernelExecError, match=r"kernel-exec\[prometheus\]"):
         list(KernelExecCollector().collect())
+
+
+@pytest.mark.parametrize("path", ["chart.svg", "chart", 3, ""])
+def test_a_path_that_is_none_of_a_png(path: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidArgument, match="path must"):
+        session().chart(path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_tables_have_the_same_kinds_whatever_is_in_them() -> None:
+    kinds = session().dataframe().dtypes.astype(str).to_dict()
+    nothing = Metrics().dataframe().dtypes.astype(str).to_dict()
+    denied = Metrics(executions=(execution(1, cpu_seconds=None, peak_memory=None),)).dataframe().dtypes.astype(str)
+    words = {"cell_id", "filename", "status", "error"}
+    assert {name: kind for name, kind in kinds.items() if name not in words} == {
+        name: kind for name, kind in nothing.items() if name not in words
+    }
+    assert (denied["cpu_seconds"], denied["peak_memory"]) == ("float64", "Int64")

@@ -106,6 +106,8 @@ def test_no_file(tmp_path: Path) -> None:
         ("[scenarios.a]\nextends = 'a'", 2, "a.extends is a circle: a -> a"),
         ("[scenarios.a]\nextends = 'b'\n[scenarios.b]\nextends='c'\n[scenarios.c]\nextends='a'", 6, "a -> b -> c -> a"),
         ("[scenarios]\na = 3", 2, "a must be a table"),
+        ("[scenarios.'a.b']\nmode = 'fast'", 2, "a.b.mode cannot be used"),
+        ("[scenarios.'']\ntimeout = 3", 1, "the name of a scenario must not be empty"),
     ],
 )
 def test_what_cannot_be_used_names_its_line(tmp_path: Path, text: str, line: int, says: str) -> None:
@@ -127,7 +129,9 @@ def test_no_toml(tmp_path: Path, text: str) -> None:
 
 def test_lines_of_other_tables_are_not_meant() -> None:
     text = 'name = 1\n[other.a]\nx = 1\n[tool.kernel_exec.scenarios."a"]\n"x" = 1\n'
-    assert line_of(text, ("a", "y")) == 2 or line_of(text, ("a", "y")) == 4
+    assert line_of(text, ("a", "y")) == 4
+    assert line_of(text, ("a", "x")) == 5
+    assert line_of('[scenarios."a.b"]\nx = 1', ("a.b", "x")) == 2
     assert line_of(text, ("b",)) == 1
 
 
