@@ -122,6 +122,7 @@ def test_a_dead_kernel_has_its_own_status(run: Runs) -> None:
     assert "exited with status 3" in done.stderr
 
 
+@pytest.mark.long
 def test_after_a_death_keep_going_has_a_fresh_kernel(run: Runs) -> None:
     done = run.code("x = 1; import os; os._exit(3)\n# %%\nprint('x' in globals())", "--keep-going")
     assert (done.returncode, done.stdout) == (status.DEAD, "False\n")
@@ -195,6 +196,7 @@ def test_an_unknown_kernel_is_said_clearly(run: Runs) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_a_recording_that_cannot_be_written_is_said_clearly(run: Runs) -> None:
     done = run.code("1", "--notebook", "/sys/kernel/a.ipynb")
     assert (done.returncode, done.stdout) == (status.CANNOT, "")
@@ -202,6 +204,7 @@ def test_a_recording_that_cannot_be_written_is_said_clearly(run: Runs) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_directories_that_are_missing_are_made(run: Runs) -> None:
     assert run.code("import os; print(os.getcwd())", "--workdir", "a/b", "--notebook", "c/d/e.ipynb").stdout == (
         f"{run.directory}/a/b\n"
@@ -236,6 +239,7 @@ def test_output_that_cannot_be_written_is_said_clearly(run: Runs, option: tuple[
     assert run.sources() == [("code", "print(1)")]
 
 
+@pytest.mark.long
 def test_standard_streams_may_be_closed(run: Runs) -> None:
     command = shlex.join([*COMMAND, run.script("print(1)")])
     done = subprocess.run(f"{command} <&- >&- 2>&-", shell=True, cwd=run.directory, timeout=PATIENCE, check=False)
@@ -243,6 +247,7 @@ def test_standard_streams_may_be_closed(run: Runs) -> None:
     assert run.recorded().cells[0].outputs[0].text == "1\n"
 
 
+@pytest.mark.long
 def test_text_that_the_encoding_lacks_is_escaped(run: Runs) -> None:
     command = ["env", "PYTHONIOENCODING=ascii", *COMMAND, run.script("print('\u00fc')")]
     done = subprocess.run(command, cwd=run.directory, capture_output=True, timeout=PATIENCE, check=False)
@@ -258,6 +263,7 @@ def test_help_documents_the_exit_status(run: Runs) -> None:
         assert option in done.stdout
 
 
+@pytest.mark.long
 def test_an_empty_script_is_an_empty_recording(run: Runs) -> None:
     assert run.code("\n\n").returncode == status.OK
     assert run.sources() == []
@@ -295,6 +301,7 @@ def test_ctrl_c_interrupts_the_cell_and_finishes_the_recording(run: Runs, json_t
     assert second.outputs[-1].ename == "ExecutionInterrupted"
 
 
+@pytest.mark.long
 def test_a_terminal_shows_what_runs(run: Runs) -> None:
     script = run.script("# %% Load\nprint('hello')\n# %%\nimport time; time.sleep(1.2); 5\n# %%\n1/0")
     with Terminal(run.directory, [script]) as terminal:
@@ -361,6 +368,7 @@ def test_what_cells_show_cannot_drive_the_terminal(run: Runs) -> None:
     assert re.search(r"\x1b\[32mgreen\r\n.*\x1b\[0m", shown, re.DOTALL)
 
 
+@pytest.mark.long
 def test_a_pipe_has_no_escape_sequences(run: Runs) -> None:
     done = run.code(TRICKS)
     assert [word for word in WORDS if word not in done.stdout + done.stderr] == []

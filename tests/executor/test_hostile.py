@@ -157,7 +157,7 @@ def test_no_process_outlives_a_kill_by_the_deadline(fresh: Callable[..., Executo
 
 
 @pytest.mark.host_only("in a container nothing can signal it: tests/containers/test_box.py")
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGSTOP"])
+@pytest.mark.parametrize("name", ["SIGKILL", pytest.param("SIGSTOP", marks=pytest.mark.long)])
 def test_a_cell_that_ends_whoever_watches_it(fresh: Callable[..., Executor], name: str) -> None:
     ex = fresh()
     pid = host_pid(ex, int(ex.execute("import os; os.getpid()").text))

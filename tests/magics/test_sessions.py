@@ -176,6 +176,7 @@ def test_unloaded_and_loaded_again(fresh: Notebook) -> None:
     assert fresh.ok("%%kx\n6 * 7").value == "42"
 
 
+@pytest.mark.long
 def test_saved_and_replayed(nb: Notebook, tmp_path: Path) -> None:
     nb.ok("import pandas as pd\nframe = pd.DataFrame({'a': range(1000)})")
     nb.ok("%kx start origin")

@@ -285,6 +285,7 @@ def test_a_page_is_not_written_over_another(tmp_path: Path) -> None:
     assert not (tmp_path / "pages").exists()
 
 
+@pytest.mark.long
 def test_the_command(session: Path, tmp_path: Path) -> None:
     done = kx(tmp_path, "verify", str(session))
     assert (done.returncode, done.stderr) == (status.OK, "")

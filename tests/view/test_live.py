@@ -109,6 +109,7 @@ def test_hostile_cells_that_come_while_somebody_looks(
         assert {one.partition("?")[0] for one in seen.requests} == {served.url, served.url + "events"}
 
 
+@pytest.mark.long
 def test_a_file_that_goes_and_comes_and_is_broken_for_a_while(watched: Any, served: Server, tmp_path: Path) -> None:
     path = tmp_path / "session.ipynb"
     write(path, "first = 1")
