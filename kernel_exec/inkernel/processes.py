@@ -15,16 +15,13 @@ def children() -> list[int]:
         return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if parent_of(pid) == me]
 
 
-def children_of(pid: int) -> bool:
-    """Return whether a process has children; True where the system does not tell."""
+def has_children(pid: int) -> bool:
+    """Return whether the main thread of a process has children; True where the system does not tell."""
     try:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
-                if file.read(1):
-                    return True
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
+            return bool(file.read(1))
     except (FileNotFoundError, ProcessLookupError):
         return os.path.exists(f"/proc/{pid}")
-    return False
 
 
 def parent_of(pid: int) -> int:

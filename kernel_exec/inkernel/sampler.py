@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from .family import Family, resident, shares
-from .processes import children, children_of, stat_of
+from .processes import children, has_children, stat_of
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _STATE, _CPU = 0, slice(11, 15)
@@ -23,14 +23,17 @@ class Sampler:
     def __init__(self, kernel: int) -> None:
         self._family = Family()
         self._kernel = kernel
+        self._some = False  # whether somebody else was there at the last look
         self._before: dict[int, float] = {}  # what each had used when the cell began
         self._orphans = 0.0
         self._cpu = 0.0
 
     def mark(self) -> None:
         """A cell begins."""
-        # For every cell: most kernels have no children, and to see that takes little.
-        there = self._family.pids() if children_of(self._kernel) or len(children()) > 1 else [self._kernel]
+        # For every cell: most kernels have no children, and to see that takes little. Those of other threads are seen
+        # when a sample has seen them.
+        some = self._some or has_children(self._kernel) or len(children()) > 1
+        there = self._family.pids() if some else [self._kernel]
         self._before = {pid: _cpu_of(stat_of(pid)) for pid in there}
         self._orphans = self._cpu = 0.0
 
@@ -45,6 +48,7 @@ class Sampler:
         cpu = sum(map(_cpu_of, stats.values())) + self._orphans - sum(self._before.values())
         self._cpu = max(self._cpu, cpu)  # who ignores that his children end loses what they used
         alive = [pid for pid, stat in stats.items() if stat[_STATE] not in (b"Z", b"X")]
+        self._some = len(stats) > 1
         return {"cpu": self._cpu, "held": _held(alive), "processes": len(alive)}
 
 

@@ -103,8 +103,8 @@ def test_killed_at_4_points(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-def test_killed_at_100_points(tmp_path: Path) -> None:
-    kills(tmp_path, 100, 1.5)
+def test_killed_at_60_points(tmp_path: Path) -> None:
+    kills(tmp_path, 60, 1.5)
 
 
 def test_the_temporary_home_goes_too() -> None:
