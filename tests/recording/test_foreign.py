@@ -9,8 +9,9 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import nbformat
 import pytest
@@ -286,12 +287,26 @@ def test_a_second_process_that_saves_all_the_time(tmp_path: Path, way: str) -> N
         assert process.stdout is not None
         process.stdin.write("go\n" * rounds)
         process.stdin.flush()
-        written = 0
-        ended = threading.Event()
-        threading.Thread(target=lambda out=process.stdout: (out.read(), ended.set())).start()
-        while not ended.is_set():
-            recorder.write(a_cell(f"c{written}"))
-            written += 1
+        written, saves = 0, 0
+        saved = threading.Condition()
+
+        def follow(out: IO[str]) -> None:
+            nonlocal saves
+            for _ in chain(out, ["the end"]):
+                with saved:
+                    saves += 1
+                    saved.notify()
+
+        threading.Thread(target=follow, args=(process.stdout,)).start()
+        while saves <= rounds:
+            # Some writes between two saves, and no more than there are copies that are watched for a late one: on a
+            # busy machine the other program may not be scheduled for a hundred writes.
+            for _ in range(4):
+                recorder.write(a_cell(f"c{written}"))
+                written += 1
+            with saved:
+                before = saves
+                saved.wait_for(lambda before=before: saves > before or saves > rounds, timeout=10)
         recorder.write(a_cell("last"))
         assert process.wait(60) == 0
     recorder.close()
