@@ -34,6 +34,7 @@ class Teller:
         self._function, self._lose = function, lose
         self._queue: SimpleQueue[MetricsEvent] = SimpleQueue()
         self._lock = threading.Lock()
+        self._untold = 0  # events that wait, and the one that is being told
         self._loop: asyncio.AbstractEventLoop | None = None
         self._works = False
         self._idle: asyncio.Event | None = None
@@ -48,7 +49,9 @@ class Teller:
             if self._queue.qsize() >= MANY_EVENTS:
                 with contextlib.suppress(Empty):
                     self._queue.get_nowait()
+                    self._untold -= 1
                     self._lose()
+            self._untold += 1
             self._queue.put(event)
             self._idle.clear()
             if not self._works:
@@ -69,8 +72,12 @@ class Teller:
     def _go_on(self) -> None:
         while (event := self._next()) is not None:
             self._call(event)
-            if self._queue.empty():
-                self._rest()
+            with self._lock:
+                self._untold -= 1
+                rests = not self._untold
+            if rests and self._loop is not None:
+                with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits any more
+                    self._loop.call_soon_threadsafe(self._rest)
 
     def _next(self) -> MetricsEvent | None:
         """Return the next event; None when none has come for a while, and another thread begins with the next."""
@@ -100,13 +107,8 @@ class Teller:
                 _log.warning("on_metrics raised at %r, and goes on being called: %r", event.kind, error)
 
     def _rest(self) -> None:
-        """All has been told."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits any more
-            if self._loop is not None and self._idle is not None:
-                self._loop.call_soon_threadsafe(self._rested)
-
-    def _rested(self) -> None:
-        if self._idle is not None and self._queue.empty():
+        """All was told, if nothing has come since. In the loop, as `tell` is."""
+        if self._idle is not None and not self._untold:
             self._idle.set()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,7 +65,6 @@ def test_across_submit(seen: Seen) -> None:
         first, second = ex.submit("import time; time.sleep(0.3)"), ex.submit("1 / 0")
         first.result()
         second.result()
-        assert wait_for_end(ex)
     (step,) = seen.spans("step")
     executes, queues, runs = (seen.spans(f"kernel_exec.{name}") for name in ("execute", "queue", "run"))
     assert len(executes) == len(queues) == len(runs) == 2
@@ -90,22 +90,18 @@ def test_across_submit(seen: Seen) -> None:
     assert (queues[1].end_time or 0) - (queues[1].start_time or 0) > 0.2e9  # it waited for the first
 
 
-def wait_for_end(ex: Executor) -> bool:
-    return ex.metrics.running == 0
-
-
 async def test_of_tasks_side_by_side(seen: Seen) -> None:
-    import asyncio
-
     async with AsyncExecutor(on_metrics=seen.telemetry) as ex:
 
-        async def step(number: int) -> None:
+        async def step(number: int) -> str:
             with seen.tracer.start_as_current_span(f"step {number}"):
-                await ex.execute(f"{number}")
+                return (await ex.execute(f"{number}")).cell_id
 
-        await asyncio.gather(*map(step, range(4)))
-    for number, execute in enumerate(seen.spans("kernel_exec.execute")):
-        assert below(execute, seen.spans(f"step {number}")[0]) or execute.end_time
+        ids = await asyncio.gather(*map(step, range(4)))
+    executes = {(span.attributes or {})["kernel_exec.cell_id"]: span for span in seen.spans("kernel_exec.execute")}
+    assert len(executes) == 4
+    for number, cell_id in enumerate(ids):
+        assert below(executes[cell_id], seen.spans(f"step {number}")[0])
 
 
 def test_of_threads_side_by_side(seen: Seen) -> None:
@@ -145,7 +141,7 @@ def test_measurements(seen: Seen) -> None:
     by_status = {point.attributes["kernel_exec.status"]: point for point in points["kernel_exec.execution.duration"]}
     assert (by_status["ok"].count, by_status["error"].count) == (1, 1)
     assert by_status["error"].attributes["error.type"] == "ZeroDivisionError"
-    assert by_status["ok"].sum == pytest.approx(0.3, abs=0.29)
+    assert by_status["ok"].sum > 0.3
     assert points["kernel_exec.kernel.starts"][0].value == 1
     assert points["kernel_exec.kernel.memory"][0].value > 10 * 2**20
     assert sum(point.count for point in points["kernel_exec.execution.queue_time"]) == 2
