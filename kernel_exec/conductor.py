@@ -272,8 +272,10 @@ class Conductor:
                 self.monitor.has_turn(execution)
                 result = await tried(execution, self._answer, self._restart)
         except BaseException as error:
-            self.monitor.ended(execution, self.reporter.raised(execution, error))
-            execution.fail(error)
+            try:
+                self.monitor.ended(execution, self.reporter.raised(execution, error))
+            finally:
+                execution.fail(error)
             if not isinstance(error, Exception):
                 raise
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -150,7 +151,8 @@ class Reporter:
 
     def raised(self, execution: Execution, error: BaseException) -> ExecutionMetrics:
         """Return what a call has taken that has no result, as something was raised on its way."""
-        told = ErrorInfo(type(error).__name__, self._veil.text(str(error)))
+        _, _, said = traceback.format_exception_only(error)[-1].strip().partition(": ")  # also of one that has no text
+        told = ErrorInfo(type(error).__name__, self._veil.text(said))
         attempts = execution.attempt if execution.started else 0
         return self._metrics(execution, Verdict("error", told), attempts=attempts)
 

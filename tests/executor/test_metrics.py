@@ -62,6 +62,19 @@ class Told:
         return wait_until(lambda: self.kinds().count("ended") == count)
 
 
+class Held(Told):
+    """Does not come back from the first event before it may."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.may_go = threading.Event(), threading.Event()
+
+    def __call__(self, event: MetricsEvent) -> None:
+        super().__call__(event)
+        self.begun.set()
+        self.may_go.wait(30)
+
+
 @pytest.fixture
 def watched(fresh: Callable[..., Executor]) -> tuple[Executor, Told]:
     told = Told()
@@ -268,20 +281,13 @@ class TestCallbacks:
         assert "on_metrics raised at 'kernel_started', and goes on being called: ValueError('mine')" in record.message
 
     def test_one_that_is_slow(self, fresh: Callable[..., Executor]) -> None:
-        begun, may_go = threading.Event(), threading.Event()
-        told = Told()
-
-        def slow(event: MetricsEvent) -> None:
-            told(event)
-            begun.set()
-            may_go.wait(30)
-
-        ex = fresh(on_metrics=slow)
-        assert begun.wait(10)
+        held = Held()
+        ex = fresh(on_metrics=held)
+        assert held.begun.wait(10)
         assert all(ex.execute(str(number)).ok for number in range(5))
-        assert len(told.events) == 1  # it has not come back from the first
-        may_go.set()
-        assert told.ended(5)
+        assert len(held.events) == 1  # it has not come back from the first
+        held.may_go.set()
+        assert held.ended(5)
 
     def test_one_that_never_comes_back(self, fresh: Callable[..., Executor]) -> None:
         may_go = threading.Event()
@@ -320,21 +326,28 @@ class TestCallbacks:
 
     def test_what_waits_is_bounded(self, fresh: Callable[..., Executor], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("kernel_exec.teller.MANY_EVENTS", 10)
-        begun, may_go, told = threading.Event(), threading.Event(), Told()
-
-        def slow(event: MetricsEvent) -> None:
-            told(event)
-            begun.set()
-            may_go.wait(30)
-
-        ex = fresh(on_metrics=slow)
-        assert begun.wait(10)
+        held = Held()
+        ex = fresh(on_metrics=held)
+        assert held.begun.wait(10)
         for _ in range(10):
             ex.execute("1")
-        may_go.set()
-        assert wait_until(lambda: len(told.events) == 11)
+        held.may_go.set()
+        assert wait_until(lambda: len(held.events) == 11)
         assert ex.metrics.lost_events == 20
-        assert told.kinds()[-1] == "ended"
+        assert held.kinds()[-1] == "ended"
+
+    def test_the_end_waits_for_the_event_that_is_being_told(self, fresh: Callable[..., Executor]) -> None:
+        done: list[str] = []
+
+        def slowly(event: MetricsEvent) -> None:
+            time.sleep(0.2 if event.kind == "ended" else 0)
+            done.append(event.kind)
+
+        for _ in range(5):
+            ex = fresh(on_metrics=slowly)
+            ex.execute("1")
+            ex.close()
+            assert done[-1] == "ended"
 
     @pytest.mark.parametrize("given", ["text", 3, object()])
     def test_no_function(self, given: Any) -> None:
@@ -350,14 +363,23 @@ def test_calls_that_raise_have_an_end_too(fresh: Callable[..., Executor]) -> Non
     def predicate(result: object) -> bool:
         raise LookupError("mine")
 
+    class Wordless(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    def wordless(result: object) -> bool:
+        raise Wordless
+
     with pytest.raises(LookupError, match="mine"):
         ex.execute("1 / 0", retry=Retry(attempts=2, backoff=0, on=predicate))
+    with pytest.raises(Wordless):
+        ex.execute("1 / 0", retry=Retry(attempts=2, backoff=0, on=wordless))
     ex.execute("open('file', 'w').close()")
     with pytest.raises(TransferError):
         ex.execute("1", filename="file/below.py")
-    assert told.ended(3)
-    assert told.kinds(1) == told.kinds(3) == ["queued", "started", "ended"]
-    assert ex.metrics.cells == {"ok": 1, "error": 2}
+    assert told.ended(4)
+    assert told.kinds(1) == told.kinds(2) == told.kinds(4) == ["queued", "started", "ended"]
+    assert ex.metrics.cells == {"ok": 1, "error": 3}
     assert ex.metrics.executions[0].error == "LookupError: mine"
 
 
