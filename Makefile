@@ -4,6 +4,8 @@ BIN := .venv/bin
 # Two at a time: most tests wait most of the time. Those of containers are in one of the two, see tests/conftest.py.
 SIDE_BY_SIDE := -n 2 --dist loadscope
 .DEFAULT_GOAL := help
+# Every kernel and every command is a Python of its own, which takes a sixth longer to start without its byte code.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo engine browser test check conformance bench format clean
 
 help: ## what can be asked for

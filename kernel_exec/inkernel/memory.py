@@ -86,7 +86,7 @@ class MemoryWatch:
         used = sum(map(resident, pids))
         # Too much at first sight: forked children share most of it, and files that are mapped can be taken away.
         if used > self._limit or (len(pids) > 1 and used > self._peak):
-            used = sum(map(_held, pids))
+            used = self._family.held(pids, _held)
         return used
 
 

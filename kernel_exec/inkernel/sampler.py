@@ -49,15 +49,14 @@ class Sampler:
         self._cpu = max(self._cpu, cpu)  # who ignores that his children end loses what they used
         alive = [pid for pid, stat in stats.items() if stat[_STATE] not in (b"Z", b"X")]
         self._some = len(stats) > 1
-        return {"cpu": self._cpu, "held": _held(alive), "processes": len(alive)}
+        held = resident(alive[0]) if len(alive) == 1 else self._family.held(alive, _share)
+        return {"cpu": self._cpu, "held": held, "processes": len(alive)}
 
 
 def _cpu_of(stat: list[bytes]) -> float:
     return sum(map(int, stat[_CPU])) / _TICKS
 
 
-def _held(pids: list[int]) -> int:
-    """Return the bytes that they hold; what they have in common, as forked children do, counts once."""
-    if len(pids) == 1:
-        return resident(pids[0])
-    return sum(shares(pid).get(b"Pss:") or resident(pid) for pid in pids)
+def _share(pid: int) -> int:
+    """Return what one holds; what they have in common, as forked children do, counts once in the sum."""
+    return shares(pid).get(b"Pss:") or resident(pid)

@@ -160,7 +160,7 @@ def test_a_cell_that_answers_the_interrupt_and_goes_on(kept: Callable[[str], Exe
 @pytest.mark.parametrize("stubborn", [False, True])
 def test_too_much_that_nobody_gives_back(fresh: Callable[..., Executor], stubborn: bool) -> None:
     ex = fresh(limits=Limits(memory=LIMIT))
-    code = SHARED.format(size=LIMIT * 3 // 2)
+    code = SHARED.format(size=LIMIT * 2)
     if stubborn:
         code = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + code + "time.sleep(100)"
     result = ex.execute("print('first')\n" + code)

@@ -49,7 +49,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     (wheel,) = (base / "dist").glob("*.whl")
     subprocess.run([sys.executable, "-m", "venv", str(base / "env")], check=True)
     python = base / "env" / "bin" / "python"
-    subprocess.run([str(python), *pip[1:], "install", str(wheel)], check=True)
+    subprocess.run([str(python), *pip[1:], "install", "--no-compile", str(wheel)], check=True)
     (base / "elsewhere").mkdir()
     return Installed(wheel, base / "env" / "bin", base / "elsewhere")
 
