@@ -14,8 +14,8 @@ from kernel_exec.folder import Folder
 from kernel_exec.settings import SessionSettings
 from kernel_exec.spill import Spill
 
-_OWN = (".*.kernel_exec", ".ipynb_checkpoints")
-"""Names of files that recordings and notebook editors make beside a notebook."""
+_OWN = (".*.kernel_exec", ".ipynb_checkpoints", "__pycache__")
+"""Names of files that recordings, notebook editors and Python's imports make beside what a cell does."""
 
 
 class Home:

@@ -50,6 +50,17 @@ def test_the_recording_and_its_files_are_none(fresh: Callable[..., Executor]) ->
     assert ex.execute("1").artifacts == []
 
 
+@pytest.mark.host_only("Python does the same in a container")
+def test_what_imports_leave_is_none(fresh: Callable[..., Executor]) -> None:
+    ex = fresh()
+    ex.execute("x = 1", filename="mine.py")
+    code = "import os, sys; sys.dont_write_bytecode = False; sys.path.insert(0, ''); import mine"
+    result = ex.execute(f"{code}; os.listdir('__pycache__')").raise_for_error()
+    assert "mine." in result.text
+    assert result.artifacts == []
+    assert ex.execute("os.unlink(mine.__cached__)").artifacts == []
+
+
 @pytest.mark.everywhere(soon=True)
 def test_what_is_dangerous_is_told_and_not_followed(fresh: Callable[..., Executor], tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret", encoding="utf-8")

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.lab.page import PATIENCE, Lab
@@ -29,6 +30,7 @@ CELLS = [
 STOP = 'jp-button[data-command="notebook:interrupt-kernel"], button[data-command="notebook:interrupt-kernel"]'
 
 
+@pytest.mark.long
 def test_progress_and_the_stop_button(engine: Any, lab: Lab) -> None:
     notebook = lab.write("magics.ipynb", CELLS, "python3")
     notebook.run_all()

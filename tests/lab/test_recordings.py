@@ -49,6 +49,7 @@ def state(path: Path) -> tuple[bytes, int, int]:
     return path.read_bytes(), about.st_ino, about.st_mtime_ns
 
 
+@pytest.mark.long
 def test_a_session_that_goes_on(lab: Lab, executor: Executor) -> None:
     recording = executor.notebook_path
     assert recording is not None

@@ -52,7 +52,15 @@ def test_files_that_the_readme_points_to_exist() -> None:
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
-@pytest.mark.parametrize("notebook", sorted(ROOT.glob("notebooks/*.ipynb")), ids=lambda path: path.stem)
+NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
+LONG = {"replay_and_verify"}
+
+
+@pytest.mark.parametrize(
+    "notebook",
+    [pytest.param(path, marks=pytest.mark.long if path.stem in LONG else ()) for path in NOTEBOOKS],
+    ids=lambda path: path.stem,
+)
 def test_notebooks_give_what_is_in_them(notebook: Path, tmp_path: Path) -> None:
     if notebook.stem == "container" and os.environ.get("ENGINE") == "no":
         pytest.skip("ENGINE=no: this notebook about containers does not run")
