@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from tests.executor.looks import wait_until
 from tests.lab.page import PATIENCE, Lab
 from tests.lab.server import DISPLAY_NAMES, Server, boxes
 
@@ -90,4 +91,4 @@ def test_shut_down_from_the_menu(lab: Lab, server: Server, kind: str) -> None:
     expect(notebook.panel.locator(".jp-KernelName")).to_have_text("No Kernel", timeout=PATIENCE)
     assert server.kernels() == []
     assert server.sessions() == []
-    assert boxes(sessions) == []
+    assert wait_until(lambda: boxes(sessions) == [])  # the engine removes it when it has ended
