@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from .processes import parent_of
 
-LOOKS = 3
+LOOKS = 3  # at the most, until nobody comes or goes meanwhile
 
 
 class Family:
@@ -29,7 +29,8 @@ class Family:
         """Return the bytes that they hold together.
 
         Shares add up to it only while nobody comes or goes: whoever ends leaves what he had in common with others to
-        those that are looked at after him. So it is the least of a few looks.
+        those that are looked at after him. So it is looked again, and the last look counts: not the least, or whoever
+        forks all the time could hide what he holds.
 
         Args:
             pids: who is there.
@@ -37,13 +38,13 @@ class Family:
         """
         if len(pids) == 1:
             return share(pids[0])
-        found, there = [], list(filter(resident, pids))
+        held, there = 0, list(filter(resident, pids))
         for _ in range(LOOKS):
-            found.append(sum(map(share, there)))
+            held = sum(map(share, there))
             before, there = there, list(filter(resident, self.pids()))
             if there == before:
                 break
-        return min(found)
+        return held
 
 
 def resident(pid: int) -> int:

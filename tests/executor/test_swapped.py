@@ -50,7 +50,6 @@ SWAPS = {
 
 
 @pytest.mark.long
-@pytest.mark.host_only("whoever swaps it, it is made here in the same way")
 @pytest.mark.parametrize("swap", SWAPS.values(), ids=SWAPS)
 def test_the_folder_of_pictures_is_made_afresh(fresh: Fresh, outside: Path, swap: str) -> None:
     ex = fresh(limits=CUT)
