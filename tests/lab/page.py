@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,11 +10,14 @@ from typing import Any
 
 import nbformat
 from playwright.sync_api import Page, expect
+from playwright.sync_api import TimeoutError as TooLate
 
 from tests.lab.server import TOKEN, Server
 
 PATIENCE = 30_000
 """Milliseconds after which what should be seen will not come any more."""
+GLANCE = 5_000
+"""Milliseconds after which a menu that somebody opened is not open any more."""
 
 _PANEL = "[...window.jupyterapp.shell.widgets('main')].find(one => one.isVisible && one.sessionContext && one.context)"
 """The notebook that is shown, in JavaScript: Lab calls none the current one where nothing has the focus."""
@@ -64,8 +68,16 @@ class Lab:
 
     def menu(self, menu: str, item: str) -> None:
         """Choose from a menu; an item that goes on with a question ends with an ellipsis."""
-        self.page.locator(f'.lm-MenuBar-itemLabel:text-is("{menu}")').click()
-        self.page.locator(f'.lm-Menu-itemLabel:text-matches("^{item}")').first.click()
+        title = self.page.locator(f'.lm-MenuBar-itemLabel:text-is("{menu}")')
+        entry = self.page.locator(f'.lm-Menu-itemLabel:text-matches("^{item}")').first
+        # Lab closes an open menu when it moves the focus, as it may once more when a notebook has been drawn: a person
+        # opens it again.
+        for _ in range(PATIENCE // GLANCE):
+            title.click()
+            with contextlib.suppress(TooLate):
+                entry.click(timeout=GLANCE)
+                return
+        raise AssertionError(f"{menu} > {item} did not stay open")
 
     def accept(self) -> None:
         """Say yes to what a dialog asks."""
