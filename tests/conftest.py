@@ -21,9 +21,11 @@ from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.kernels.leftovers import sweep
 from tests.images.stubs import stub
 
-# How long an example takes says something of the machine.
-settings.register_profile("tests", deadline=None)
-settings.load_profile("tests")
+# How long an example takes says something of the machine. New examples are for whoever looks for them
+# (HYPOTHESIS=explore), not for whoever wants to know what a change has done.
+settings.register_profile("tests", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS", "tests"))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -79,6 +81,17 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     asyncio.run(download(folder, [], Python("python3", "3.11.2", "x86_64", "2.36")))
     stub(folder, "6.30.0")
     return folder
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever obeys an interrupt, or answers, may stand still before, as anybody on a busy machine.
+
+    Not for tests of the grace itself, or of code that does not obey, which would have it for a minute.
+    """
+    monkeypatch.setattr("kernel_exec.session.REPEAT", 10.0)
+    monkeypatch.setattr("kernel_exec.session.GRACE", 60.0)
+    monkeypatch.setattr("kernel_exec.kernels.link.SIGNAL_TIMEOUT", 20.0)
 
 
 class Scheduling(LoadScopeScheduling):  # type: ignore[misc]

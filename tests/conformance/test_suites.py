@@ -1,11 +1,10 @@
-"""Suites that others wrote for other kernels and clients, on the stock provisioner and on ours.
+"""Suites that others wrote for other kernels and clients, on our provisioners; what fails there fails on the stock one.
 
 Kernels are counted: a provisioner that is silently passed over passes everything.
 """
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 
 import pytest
@@ -39,38 +38,32 @@ OF_THE_HOST = {
 def test_jupyter_kernel_test(kernel: KernelSettings, kernel_test_source: Path) -> None:
     """The protocol, as the suite for authors of kernels checks it; its own settings for ipykernel."""
     (kernel_test_source / "test_welcome.py").write_text(WELCOME)
-    stock, ours = compare(kernel, kernel_test_source, "test_ipykernel.py", "test_welcome.py")
+    ours = checked(kernel, kernel_test_source, "test_ipykernel.py", "test_welcome.py")
     assert len(ours.passed) >= 12, ours.output
-    assert len(ours.outcomes) == len(stock.outcomes) >= 13
-    # One kernel serves a whole class.
-    assert ours.launches.total() >= stock.launches["LocalProvisioner"] >= 2
+    assert len(ours.outcomes) >= 13
+    assert ours.launches.total() >= 2  # one kernel serves a whole class
 
 
 def test_nbclient(kernel: KernelSettings, nbclient_source: Path) -> None:
     """nbclient's own tests, whose kernels it starts through jupyter_client's managers."""
-    stock, ours = compare(kernel, nbclient_source, "tests")
-    assert len(ours.outcomes) == len(stock.outcomes) >= 127
+    ours = checked(kernel, nbclient_source, "tests")
+    assert len(ours.passed) >= 110, ours.output
+    assert len(ours.outcomes) >= 127
     assert ours.launches.total() >= 50
 
 
-def compare(kernel: KernelSettings, folder: Path, *tests: str) -> tuple[Report, Report]:
-    """Run a suite on both provisioners; what passes on the stock one passes on ours."""
+def checked(kernel: KernelSettings, folder: Path, *tests: str) -> Report:
+    """Run a suite on our provisioner; whatever of it does not pass does not pass on the stock one either."""
     boxed = isinstance(kernel, DockerKernel)
     provisioner, name = (
         ("kernel-exec-docker", "DockerProvisioner") if boxed else ("kernel-exec-host", "HostProvisioner")
     )
-    stock, ours = on_stock(folder, tests), run(folder, tests, provisioner)
-    for about, report in (("stock", stock), (name, ours)):
-        print(f"{folder.name}, {about}: {len(report.passed)} of {len(report.outcomes)} pass, {dict(report.launches)}")
-    assert stock.passed, stock.output
-    assert set(stock.launches) == {"LocalProvisioner"}
+    ours = run(folder, tests, provisioner)
+    print(f"{folder.name}, {name}: {len(ours.passed)} of {len(ours.outcomes)} pass, {dict(ours.launches)}")
     assert set(ours.launches) == {name}, ours.output
-    failed = stock.passed - ours.passed - (set(OF_THE_HOST) if boxed else set())
-    assert not lost(folder, failed, provisioner), ours.output
-    return stock, ours
-
-
-@functools.cache
-def on_stock(folder: Path, tests: tuple[str, ...]) -> Report:
-    """How a suite goes on the stock provisioner."""
-    return run(folder, tests, STOCK)
+    others = ours.outcomes.keys() - ours.passed - (set(OF_THE_HOST) if boxed else set())
+    if others:
+        stock = run(folder, sorted(others), STOCK)
+        assert set(stock.launches) <= {"LocalProvisioner"}
+        assert not lost(folder, stock.passed & others, provisioner), ours.output
+    return ours
