@@ -47,16 +47,18 @@ class Sampling:
     async def _go_on(self) -> None:
         due = self._loop.time()
         while True:
-            start = self._loop.time()
-            await self._take()
-            end = self._loop.time()
+            took = await self._take()
+            now = self._loop.time()
             # Never more than a tenth of a processor, however many processes there are to be looked at.
-            due = max(due + self._interval, end + 10 * (end - start))
-            await asyncio.sleep(due - end)
+            due = max(due + self._interval, now + 10 * took)
+            await asyncio.sleep(due - now)
 
-    async def _take(self) -> None:
+    async def _take(self) -> float:
+        """Take a sample; return the CPU time that it took to look."""
         found = await self._kernel.sample()
-        if found is not None:
-            sample = Sample(time.time(), found.cpu_seconds, found.memory, found.processes)
-            self._samples.add(sample)
-            self._tell(sample)
+        if found is None:
+            return 0.0
+        sample = Sample(time.time(), found.cpu_seconds, found.memory, found.processes)
+        self._samples.add(sample)
+        self._tell(sample)
+        return found.took

@@ -113,6 +113,9 @@ class Session:
         self._cut_off: asyncio.Task[None] | None = None
         self.asking = asyncio.Semaphore(QUESTIONS)
         """Held by each question that the kernel is asked beside its cells."""
+        self._unheard = False
+        self._once_more: asyncio.TimerHandle | None = None
+        self._interrupting: asyncio.Task[None] | None = None
         self.subshell: str | None = None
         """Where this kernel is asked while it runs a cell, once it was."""
 
@@ -192,11 +195,12 @@ class Session:
             last: the end of the session, in the loop's time.
             began: called with the cell when its request is about to be sent.
         """
+        self.interrupted = self._unheard = False
+        self._finished = asyncio.get_running_loop().create_future()
+        await self.kernel.settle_signals()
         self.kernel.begin_cell()
         if self._monitor.interval is not None:
             self.kernel.mark()  # before the code can make any child
-        self.interrupted = False
-        self._finished = asyncio.get_running_loop().create_future()
         self._channels.execute(
             execution.code,
             cell_id,
@@ -211,6 +215,7 @@ class Session:
             steps = await self._end(execution, self._finished, steps)
         finally:
             execution.stop.disarm()
+            self._hear_no_more()
             samples = () if sampling is None else await sampling.end()
         usage = await self.kernel.cell_usage()
         death = await self.bury() if self._lost(execution.cell) else None
@@ -218,10 +223,16 @@ class Session:
         return Ending(steps, death, usage, self._limits.memory_bytes, samples, self.kernel.seen_peak)
 
     async def interrupt(self) -> None:
-        """Interrupt the running cell; nothing happens when there is none."""
-        if self._running is None or self._running.finished:
+        """Interrupt the running cell; nothing happens when there is none.
+
+        A kernel that has not taken the cell up yet hears nothing: it is interrupted once more when it has.
+        """
+        if self._finished is None or self._finished.done():
             return
         self.interrupted = True
+        self._unheard = self._running is None or not self._running.started
+        if self._running is None:
+            return
         if self.kernel.interrupt_mode == "message":
             self._send("control", "interrupt_request", {})
             return
@@ -300,6 +311,21 @@ class Session:
         if channel == "shell":
             self._conversation.alias(msg_id)
         return msg_id
+
+    def _hear(self) -> None:
+        """The kernel has told of the cell: an interrupt that came before may have met nothing."""
+        if self._unheard and self._running is not None and self._running.started and self._once_more is None:
+            self._unheard = False
+            self._once_more = asyncio.get_running_loop().call_later(REPEAT, self._interrupt_once_more)
+
+    def _interrupt_once_more(self) -> None:
+        self._interrupting = asyncio.ensure_future(self.interrupt())
+
+    def _hear_no_more(self) -> None:
+        self._unheard = False
+        if self._once_more is not None:
+            self._once_more.cancel()
+            self._once_more = None
 
     def _disconnected(self, reason: str) -> None:
         if self._cut_off is None and not self.died.done():
@@ -393,11 +419,16 @@ class Session:
         return steps
 
     async def _interrupt_and_wait(self, over: tuple[asyncio.Future[Any], ...], hurry: asyncio.Future[None]) -> None:
-        for seconds in (REPEAT, GRACE - REPEAT):
-            await self.interrupt()
-            done, _ = await asyncio.wait((*over, hurry), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-            if done:
-                return
+        heard = False
+        while not heard:
+            heard = self._running is not None and self._running.started
+            for seconds in (REPEAT, GRACE - REPEAT):
+                await self.interrupt()
+                done, _ = await asyncio.wait((*over, hurry), timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+                if done:
+                    return
+            # A kernel that stood still, and has taken the cell up meanwhile, has the time that others have.
+            heard = heard or self._running is None or not self._running.started
 
     def _lost(self, cell: Cell | None) -> bool:
         """Whether the cell took the kernel with it."""
@@ -450,6 +481,7 @@ class Session:
                 self._finish(event.cell)
             elif not isinstance(event, InputWanted) or event.cell is self._running:
                 self._on_event(event)
+        self._hear()
 
     def _finish(self, cell: Cell) -> None:
         if cell is self._running and self._finished is not None and not self._finished.done():

@@ -27,7 +27,7 @@ from kernel_exec.results import Artifact, Completions, ExecutionResult, Inspecti
 from kernel_exec.retry import Retry
 from kernel_exec.scenarios import Scenario, scenario_named
 from kernel_exec.secrets import Secrets
-from kernel_exec.settings import DEFAULT, Limits, PathLike, Timeout
+from kernel_exec.settings import DEFAULT, Limits, PathLike, Timeout, checked_seconds
 from kernel_exec.stream import Stream as AsyncStream
 
 
@@ -53,6 +53,8 @@ class Execution:
 
     def result(self, timeout: float | None = None) -> ExecutionResult:
         """Wait for the end and return the result; after `timeout` seconds raise ResultNotReady."""
+        if timeout != 0:
+            checked_seconds("timeout", timeout)
         if self._core.done:
             return self._core.ended_result()
         return self._executor._portal.call(lambda: self._core.result(timeout))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import json
 import os
@@ -9,8 +10,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from dataclasses import asdict
+from queue import Empty, SimpleQueue
 
 from kernel_exec.cli.arguments import DoctorArguments
 from kernel_exec.cli.checks import CHECKS
@@ -61,13 +63,21 @@ class Examination:
         """Yield what is found, in the order of the checks, as soon as it is known."""
         for check, answer in self._running:
             left = self._start + check.seconds - time.monotonic()
-            done, _ = wait((answer,), max(0.0, left))
-            yield from _found(check, answer) if done else check.gave_no_answer()
+            yield from _found(check, answer) if _answered(answer, left) else check.gave_no_answer()
 
     @property
     def going_on(self) -> bool:
         """Whether a check has not ended."""
         return not all(answer.done() for _, answer in self._running)
+
+
+def _answered(answer: Future[Sequence[Finding]], seconds: float) -> bool:
+    """Wait for an answer. A Condition may make "release unlocked lock" of a Ctrl-C; a SimpleQueue does not."""
+    settled: SimpleQueue[object] = SimpleQueue()
+    answer.add_done_callback(settled.put)
+    with contextlib.suppress(Empty):
+        settled.get(timeout=max(0.0, seconds))
+    return answer.done()
 
 
 def _found(check: Check, answer: Future[Sequence[Finding]]) -> Sequence[Finding]:

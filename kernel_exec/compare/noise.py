@@ -13,6 +13,7 @@ from kernel_exec.wire.terminal import TerminalText, strip_ansi
 _Replacement = tuple[re.Pattern[str], str]
 
 _NUMBER = r"\d+(?:[.,]\d+)?"
+_POWER = r"(?:e\+\d{1,3})?"
 _SPENT = "took|elapsed|duration|runtime|time|finished|done|completed|after|in|eta"
 _UNIT = r"(?:[mµμun]?s|secs?|seconds?|min|mins|minutes?|h|hours?|it/s|s/it)\b"
 _TEMPORARY = r"(?:/private)?(?:/var/folders/\w+/\w+/T|/var/tmp|/dev/shm|/tmp)"
@@ -38,7 +39,10 @@ _RESULT: tuple[_Replacement, ...] = (
     (re.compile(r"\b[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\b"), "UUID"),
     (re.compile(r"<ipython-input-\d+-[0-9a-f]+>"), "<ipython-input>"),
     (re.compile(r"\bCell In\[\d+\]"), "Cell In[N]"),
-    (re.compile(rf"\b{_NUMBER} {_UNIT} (?:±|\+-) {_NUMBER} {_UNIT} per loop(?: \([^)]{{0,200}}\))?"), "TIME per loop"),
+    (
+        re.compile(rf"\b{_NUMBER}{_POWER} {_UNIT} (?:±|\+-) {_NUMBER}{_POWER} {_UNIT} per loop(?: \([^)]{{0,200}}\))?"),
+        "TIME per loop",
+    ),
     (
         re.compile(r"\((?:main|default|(?:tags|heads)/[^,\s]{1,40})[^,()]{0,40}, \w{3} [ \d]\d \d{4}, [\d:]{8}\)"),
         "(BUILD)",
@@ -74,7 +78,7 @@ _OF_MANNER: dict[Manner, tuple[_Replacement, ...]] = {
     "log": (*_DATA, *_RESULT, *_LOG),
 }
 
-_SOMETIMES = ("Compiler : ", "Compiler  : ", "Parser   : ", "The slowest run took ")
+_SOMETIMES = ("Compiler : ", "Compiler  : ", "Parser   : ", "Compiler time: ", "The slowest run took ")
 """Lines that %time and %timeit print only when something took long."""
 
 

@@ -85,7 +85,8 @@ class ZMQInteractiveShell(_Shell):
                 traceback.print_exc()
             self.kernel.guards.end_child(status if isinstance(status, int) else int(status is not None))
         self.kernel.interrupts.hide(sys.exc_info()[2])
-        super().showtraceback(*args, **kwargs)
+        with self.kernel.interrupts.telling(sys.exc_info()[1]):
+            super().showtraceback(*args, **kwargs)
 
     def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
         if os.environ.get(LOCALS_VARIABLE):

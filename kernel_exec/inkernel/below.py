@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -108,7 +109,9 @@ class Below:
     def do_sample(self, number: int) -> None:
         """Tell what has been used since then; what it was, when the kernel has ended, is told by its end."""
         if self._sampler is not None:
-            self._tell({"sample": number, **self._sampler.sample()})
+            start = time.process_time()
+            found = self._sampler.sample()
+            self._tell({"sample": number, **found, "took": time.process_time() - start})
 
     def do_signal(self, number: int) -> None:
         """Signal the kernel's process group."""

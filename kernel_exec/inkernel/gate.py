@@ -17,7 +17,7 @@ from typing import Any
 
 from .loop import Lines, Loop, tell
 
-PATIENCE = 5.0
+PATIENCE = 20.0
 """Seconds in which the first process, and the proxy, take what they are given."""
 LINE_LIMIT = 1 << 16
 

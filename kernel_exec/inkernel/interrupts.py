@@ -22,6 +22,7 @@ class Interrupts:
         self._request: asyncio.Task[Any] | None = None
         self._cell: asyncio.Task[Any] | None = None
         self._early = False
+        self._telling = False
 
     @property
     def busy(self) -> bool:
@@ -63,6 +64,15 @@ class Interrupts:
         finally:
             self._cell = before
 
+    @contextlib.contextmanager
+    def telling(self, error: BaseException | None) -> Iterator[None]:
+        """While this lasts, the error of a cell is told: where it was interrupted, once more would take that away."""
+        before, self._telling = self._telling, isinstance(error, KeyboardInterrupt)
+        try:
+            yield
+        finally:
+            self._telling = before
+
     def hide(self, trace: TracebackType | None) -> None:
         """Cut the handler off the end of a traceback: it is no code of the user's."""
         while trace is not None:
@@ -72,6 +82,8 @@ class Interrupts:
             trace = after
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        if self._telling:
+            return
         if self._request is None:
             self._early = True
             return

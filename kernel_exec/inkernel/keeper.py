@@ -62,7 +62,7 @@ _HEADER = struct.Struct(">BxxxI")
 _FROM_BOX = frozenset(
     {
         *("started", "signalled", "memory", "above", "outgrown", "exited", "rest", "error", "usage", "cpu", "peak"),
-        *("oom", "pids", "full", "terminated", "held", "there", "ending", "sample", "processes"),
+        *("oom", "pids", "full", "terminated", "held", "there", "ending", "sample", "processes", "took"),
     }
 )
 """All that may stand in what the container tells the host. Its code is not trusted."""

@@ -44,6 +44,8 @@ class MemoryWatch:
         start = time.monotonic()
         if start < self.due:
             return False
+        if self._above_since is not None:
+            self._above_since += start - self.due  # late as this process is, it has told nobody, nor passed on a signal
         self._bound()
         used = self._used()
         self._judge(used, start)

@@ -11,7 +11,8 @@ line.
                    {"kill": true}, {"stop": seconds of grace}, {"release": null}
     to the host:   {"directory": path}, {"started": pid}, {"signalled": number},
                    {"memory": bytes held, "above": whether that is too much}, {"outgrown": true when it dies of that},
-                   {"sample": number, "cpu": seconds since the mark, "held": bytes, "processes": how many},
+                   {"sample": number, "cpu": seconds since the mark, "held": bytes, "processes": how many,
+                   "took": seconds of a processor for that},
                    {"exited": wait status, "rest": [stdout, stderr]}, {"error": text}, {"stopped": true}
 
 Only the standard library, and little of it: every import here delays every kernel.

@@ -301,7 +301,7 @@ class DockerProvisioner(SupervisedProvisioner):
         try:
             about = await self._engine.ask("GET", f"/containers/{number}/json")
             return meter_inside(int(about["State"]["Pid"]), self.link.pid, number)
-        except (EngineError, KeyError, TypeError, ValueError):  # it has ended meanwhile
+        except (EngineError, EngineUnavailable, KeyError, TypeError, ValueError):  # it has ended meanwhile
             return None
 
     def begin_cell(self) -> None:

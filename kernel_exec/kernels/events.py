@@ -18,6 +18,7 @@ LONGEST = 2**20
 """Bytes of a line: the two rests of 64 KiB take six times that as JSON, at the most."""
 _MAX_PID = 2**22
 _MAX_BYTES = 2**63
+_MAX_TOOK = 3600
 _MANY, _LONG = 10, 200
 """Mount points that are told, and characters of each."""
 _LONG_TARGET = 400
@@ -146,12 +147,14 @@ class Sampled:
         cpu_seconds: CPU time since the mark.
         memory: bytes that they hold now.
         processes: how many they are.
+        took: CPU time that it took to look.
     """
 
     number: int
     cpu_seconds: float
     memory: int
     processes: int
+    took: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +208,14 @@ def _of_kernel(told: Any) -> OfKernel | None:  # noqa: PLR0911 - a line for each
             return Exited(status, (out, err), _about(about))
         case {"memory": int(held), "above": bool(above)} if 0 <= held < _MAX_BYTES:
             return Memory(held, above)
-        case {"sample": int(number), "cpu": int(cpu) | float(cpu), "held": int(held), "processes": int(processes)} if (
-            0 <= cpu < _MAX_BYTES and 0 <= held < _MAX_BYTES and 0 <= processes <= _MAX_PID
-        ):
-            return Sampled(number, float(cpu), held, processes)
+        case {
+            "sample": int(number),
+            "cpu": int(cpu) | float(cpu),
+            "held": int(held),
+            "processes": int(processes),
+            "took": int(took) | float(took),
+        } if 0 <= cpu < _MAX_BYTES and 0 <= held < _MAX_BYTES and 0 <= processes <= _MAX_PID and 0 <= took < _MAX_TOOK:
+            return Sampled(number, float(cpu), held, processes, float(took))
         case {"outgrown": True}:
             return Outgrown()
         case {"signalled": int()}:

@@ -158,6 +158,11 @@ class Kernel:
         if self._provisioner.link is not None:
             await self._provisioner.link.release()
 
+    async def settle_signals(self) -> None:
+        """Wait until no signal is on its way any more: one that was meant for a cell before must not meet the next."""
+        if self._provisioner.link is not None and not self.died.done():
+            await self._provisioner.link.settle_signals()
+
     def begin_cell(self) -> None:
         """A cell begins: what is used is counted from now on, and what lies in the descriptors is not its last words.
 
@@ -241,7 +246,7 @@ class Kernel:
             death = self._provisioner.death()
             if link.fault is not None:
                 death = replace(death, reason=link.fault)
-            if self._killed_for is not None:
+            if self._killed_for is not None and death.signal == signal.SIGKILL:  # else it had ended by itself
                 death = replace(death, reason=f"{self._killed_for}, and was killed for that")
             self.died.set_result(death)
         elif link.above and not self.over_memory.done():

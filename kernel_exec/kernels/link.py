@@ -27,6 +27,8 @@ from kernel_exec.kernels.mounts import unmount
 START = Path(__file__).parent.parent / "inkernel" / "start.py"
 SEND_TIMEOUT = 5.0
 END_TIMEOUT = 5.0
+GATE_TIMEOUT = 30.0
+"""Seconds that a container's first process has to begin."""
 """Seconds beyond the grace in which a supervisor has killed everything."""
 SIGNAL_TIMEOUT = 1.0
 """Seconds in which anything that is no more than an answer comes, unless somebody stopped who gives it."""
@@ -243,7 +245,7 @@ class SupervisorLink:
         """
         self._opened, self.error = False, None
         self.send({"gate": {"path": str(path), "port": port}})
-        if not await self.until(lambda: self._opened or self.error is not None, END_TIMEOUT) or not self._opened:
+        if not await self.until(lambda: self._opened or self.error is not None, GATE_TIMEOUT) or not self._opened:
             why = self._launch_failure() or "its way out was not made in time"
             raise KernelStartError(f"the kernel could not be started: {why}")
 
@@ -384,11 +386,16 @@ class SupervisorLink:
         return True
 
     async def signal(self, number: int) -> None:
-        """Send a signal to the kernel's process group; return when it was sent, so that it meets nothing later."""
+        """Send a signal to the kernel's process group; return when it was sent, or after a while."""
         if self.running:
             self._signals += 1
             self.send({"signal": number})
             await self.until(lambda: not self._signals or not self.running, SIGNAL_TIMEOUT)
+
+    async def settle_signals(self) -> None:
+        """Wait until all signals were sent; whoever holds one back for too long is ended."""
+        if self._signals and not await self.until(lambda: not self._signals or not self.running, END_TIMEOUT):
+            await self._kill_supervisor()
 
     async def kill(self) -> None:
         """Kill the kernel and all that it started; return when that is done."""
