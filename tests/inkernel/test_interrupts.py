@@ -55,6 +55,14 @@ async def test_before_the_code_runs_it_is_not_lost(interrupts: Interrupts) -> No
         pass
 
 
+async def test_the_telling_of_an_interrupt_is_not_interrupted(interrupts: Interrupts) -> None:
+    with interrupts.request():
+        with interrupts.telling(KeyboardInterrupt()):
+            interrupt()
+        with interrupts.telling(ValueError()), pytest.raises(KeyboardInterrupt):
+            interrupt()
+
+
 async def test_code_that_computes(interrupts: Interrupts) -> None:
     with interrupts.request(), interrupts.code(), pytest.raises(KeyboardInterrupt):
         interrupt()

@@ -1,0 +1,73 @@
+"""An interrupt meets its cell, and no other, also where a process stands still in between."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from kernel_exec import Executor
+from tests.executor.looks import wait_until
+
+
+@pytest.fixture
+def ex(fresh: Callable[..., Executor]) -> Executor:
+    """An executor whose kernel runs."""
+    executor = fresh()
+    executor.execute("import os, time\nkept = 7").raise_for_error()
+    return executor
+
+
+def link_of(ex: Executor) -> Any:
+    """The channel to the kernel's supervisor."""
+    session = ex._core._conductor.kernels.session
+    assert session is not None
+    return session.kernel._provisioner.link
+
+
+def test_before_the_kernel_has_taken_the_cell_up(ex: Executor) -> None:
+    """What comes before that is for no cell in the kernel, so that no late one meets the next; it is sent once more."""
+    pid = int(ex.execute("os.getpid()").text)
+    os.kill(pid, signal.SIGSTOP)
+    running = ex.submit("while True: time.sleep(0.01)")
+    assert wait_until(lambda: ex._core._conductor.kernels.session.busy)  # type: ignore[union-attr]
+    ex.interrupt()
+    os.kill(pid, signal.SIGCONT)
+    result = running.result(60)
+    assert (result.status, result.state_preserved) == ("interrupted", True)
+    assert ex.execute("kept").text == "7"
+
+
+def test_a_kernel_that_stood_still_at_its_deadline_keeps_its_state(ex: Executor) -> None:
+    pid = int(ex.execute("os.getpid()").text)
+    os.kill(pid, signal.SIGSTOP)
+    start = time.monotonic()
+    running = ex.submit("while True: time.sleep(0.01)", timeout=0.3)
+    time.sleep(1.8)  # interrupted twice meanwhile: a kernel takes both for one, and for none of its cells
+    os.kill(pid, signal.SIGCONT)
+    late = time.monotonic() - start > 2.2  # the test itself was late: it may be killed
+    result = running.result(60)
+    assert result.status == "timeout"
+    assert result.state_preserved or late
+
+
+def test_one_that_is_held_up_does_not_meet_the_next_cell(ex: Executor) -> None:
+    link = link_of(ex)
+    running = ex.submit("while not os.path.exists('go'): time.sleep(0.01)\n'done'")
+    assert wait_until(lambda: ex._core._conductor.kernels.session.busy)  # type: ignore[union-attr]
+    os.kill(link._supervisor, signal.SIGSTOP)
+    try:
+        ex.interrupt()  # comes back after a while, and nothing was sent
+        (ex.workdir / "go").touch()
+        assert running.result(60).text.startswith("'done'")
+        waiting = ex.submit("time.sleep(0.3)\nkept")
+        time.sleep(0.2)
+        assert not waiting.done
+    finally:
+        os.kill(link._supervisor, signal.SIGCONT)
+    result = waiting.result(60)
+    assert (result.status, result.text) == ("ok", "7")
