@@ -21,7 +21,7 @@ ARGUMENTS = (
 )
 WITH_US = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 """It ends with its tests, also when those are killed."""
-PATIENCE = 30.0
+PATIENCE = 90.0
 
 
 class Browser:
@@ -59,7 +59,7 @@ class Browser:
     def page(self, **options: Any) -> Iterator[Page]:
         """Open an empty page; options as for Playwright's `new_context`."""
         with sync_playwright() as playwright:
-            browser = playwright.chromium.connect_over_cdp(self._address)
+            browser = playwright.chromium.connect_over_cdp(self._address, timeout=1000 * PATIENCE)
             context = browser.new_context(**options)
             context.set_default_timeout(1000 * PATIENCE)
             try:

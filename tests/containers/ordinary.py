@@ -63,7 +63,7 @@ class User:
     def told(self, *arguments: str | Path) -> Any:
         """Run Python as this user; return the JSON that it prints."""
         with self.python(*arguments) as process:
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=110)
         assert process.returncode == 0, err
         return json.loads(out)
 

@@ -184,6 +184,13 @@ def test_two_users_do_not_see_each_others_containers(
 ) -> None:
     dead = "import json; from kernel_exec.kernels.leftovers import labels; print(json.dumps(labels('s', kept=False)))"
     ann, bob = users
+
+    def owned() -> set[str]:
+        asked = [{"label": f"kernel_exec.owner={user.number}"} for user in users]
+        found = [engine.containers.list(all=True, filters=one, ignore_removed=True) for one in asked]
+        return {container.name for some in found for container in some}
+
+    assert wait_until(lambda: owned() == {session["name"]})  # those of the tests before are on their way out
     gone = {user.number: left(user.told("-c", dead)) for user in users}
     gc = ("-m", "kernel_exec.cli", "gc", "--all", "--json")
     seen = {user.number: {one["name"] for one in user.told(*gc, "--dry-run")["containers"]} for user in users}

@@ -28,6 +28,7 @@ def executor(address: str, tmp_path: Path) -> Iterator[Executor]:
         yield made
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_session(executor: Executor) -> None:
     assert executor.execute("x = 1\nx + 1").text == "2"
     result = executor.execute("import matplotlib.pyplot as plt; plt.plot([1, 2]); plt.savefig('销售.png'); plt.show()")

@@ -18,6 +18,16 @@ from kernel_exec.kernels.images.inventory import BASE_IMAGE
 Layered = Callable[..., str]
 
 
+class Counting(Engine):
+    """Counts what the engine is asked."""
+
+    asked = 0
+
+    async def ask(self, *args: Any, **kwargs: Any) -> Any:
+        self.asked += 1
+        return await super().ask(*args, **kwargs)
+
+
 @pytest.fixture
 def here(engine: Any) -> Engine:
     return Engine.find()

@@ -112,13 +112,18 @@ async def test_tasks_of_one_process_make_one_image(
     assert isinstance(images[-1], asyncio.CancelledError)
 
 
+SLOW = "import sys, time; any('kernel-exec-wheels' in one for one in sys.orig_argv) and time.sleep(60)\n"
+"""A line of a .pth file, which Python runs when it begins: where wheels are installed, not where it is looked at."""
+
+
 @pytest.fixture
 def installing(engine: Any, layered: Layered, wheels: Path) -> Callable[[], subprocess.Popen[str]]:
     """Starts a build, and returns when its container is there."""
 
     def start() -> subprocess.Popen[str]:
         before = own_containers(engine)
-        process = subprocess.Popen([*BUILD, layered(), "--wheels", str(wheels)], stderr=subprocess.PIPE, text=True)
+        base = layered({"usr/local/lib/python3.11/dist-packages/slow.pth": SLOW.encode()})  # else it may end before
+        process = subprocess.Popen([*BUILD, base, "--wheels", str(wheels)], stderr=subprocess.PIPE, text=True)
         assert process.stderr is not None
         for line in process.stderr:
             if line.startswith("installing"):
@@ -145,7 +150,7 @@ def test_ctrl_c_ends_the_command(engine: Any, installing: Callable[[], subproces
     before = own_containers(engine)
     process = installing()
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in errors
     assert own_containers(engine) == before

@@ -16,18 +16,8 @@ from kernel_exec.kernels.images.inventory import BASE_IMAGE
 from kernel_exec.kernels.images.prepared import prepare
 from kernel_exec.kernels.images.wheels import normalized
 from kernel_exec.kernels.leftovers import leftovers
-from tests.images.conftest import Layered, dangling, own_containers
+from tests.images.conftest import Counting, Layered, dangling, own_containers
 from tests.images.stubs import stub
-
-
-class Counting(Engine):
-    """Counts what the engine is asked."""
-
-    asked = 0
-
-    async def ask(self, *args: Any, **kwargs: Any) -> Any:
-        self.asked += 1
-        return await super().ask(*args, **kwargs)
 
 
 async def test_one_that_has_all_is_taken_as_it_is(engine: Any, here: Engine, said: list[str]) -> None:

@@ -99,7 +99,10 @@ async def test_a_python_that_is_none(here: Engine, layered: Layered, script: str
 
 
 async def test_a_python_that_does_not_end(here: Engine, layered: Layered, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "PROBING", 1.0)
+    run = build._run
+    monkeypatch.setattr(
+        build, "_run", lambda engine, container, _: run(engine, container, 1.0)
+    )  # starting may take longer
     with pytest.raises(ImageError, match="within 1 s"):
         await prepare(here, layered({"usr/bin/python3": b"#!/bin/sh\nsleep 100\n"}))
 

@@ -76,6 +76,7 @@ def test_a_cell_that_terminates_its_kernel_is_the_one_that_died(start: Callable[
     assert ex.execute("1 + 1").text == "2"
 
 
+@pytest.mark.usefixtures("patient")
 def test_an_interrupted_cell_shows_only_its_own_code(start: Callable[..., Executor]) -> None:
     ex = start()
     for code in ("while True: pass", "import asyncio\nawait asyncio.sleep(0)\nwhile True: pass"):

@@ -97,6 +97,7 @@ def test_nobody_else_can_reach_the_kernel(start: Callable[..., Executor]) -> Non
 # Kernels of other kinds
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_kernel_of_another_language(start: Callable[..., Executor], echo: HostKernel) -> None:
     ex = start(echo)
     result = ex.execute("hello")
@@ -125,6 +126,7 @@ def test_the_notebook_names_the_language(start: Callable[..., Executor], echo: H
     assert '"display_name": "The echo kernel"' in text
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_kernel_that_is_interrupted_by_message(start: Callable[..., Executor], install: Install) -> None:
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     ex = start(install("polite", argv, interrupt_mode="message"))
@@ -134,6 +136,7 @@ def test_a_kernel_that_is_interrupted_by_message(start: Callable[..., Executor],
     assert ex.execute("kept").text == "1"
 
 
+@pytest.mark.usefixtures("patient")
 def test_where_our_launcher_cannot_work_the_stock_kernel_starts(start: Callable[..., Executor], tmp_path: Path) -> None:
     """What our part of the kernel needs is missing: less is kept at a sudden death, everything else works."""
     (tmp_path / "site").mkdir()

@@ -12,6 +12,8 @@ from tests.lab.page import PATIENCE, Lab
 from tests.lab.server import DISPLAY_NAMES, Server, boxes
 
 CHART = "import matplotlib.pyplot as plt\nplt.plot([1, 4, 9, 16])\nplt.title('Squares');"
+pytestmark = pytest.mark.timeout(400)
+
 LOOP = "import time\nprint('begun', flush=True)\nwhile True:\n    time.sleep(0.01)"
 
 
@@ -46,7 +48,7 @@ def test_chosen_in_the_launcher(lab: Lab, server: Server, kind: str) -> None:
     notebook.has_run(0, 1)
     pid, directory = notebook.text(0).split()
     runs_where_it_should(kind, server, int(pid), directory)
-    expect(notebook.panel.locator(".jp-KernelName")).to_have_text(DISPLAY_NAMES[kind])
+    expect(notebook.panel.locator(".jp-KernelName")).to_have_text(DISPLAY_NAMES[kind], timeout=PATIENCE)
 
 
 def test_a_chart(lab: Lab, kind: str) -> None:
@@ -55,7 +57,7 @@ def test_a_chart(lab: Lab, kind: str) -> None:
     notebook.has_run(2, 3)
     notebook.shows(2, "42")
     chart = notebook.cells.nth(1).locator(".jp-RenderedImage img")
-    expect(chart).to_be_visible()
+    expect(chart).to_be_visible(timeout=PATIENCE)
     assert chart.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
 
 

@@ -11,6 +11,8 @@ from playwright.sync_api import expect
 
 from tests.lab.page import PATIENCE, Lab
 
+pytestmark = pytest.mark.timeout(400)
+
 SHOWN = os.environ.get("KERNEL_EXEC_SCREENSHOTS", "")
 """A directory for pictures of what the tests see, for people to look at; none are made without it."""
 CELLS = [
@@ -34,7 +36,7 @@ STOP = 'jp-button[data-command="notebook:interrupt-kernel"], button[data-command
 def test_progress_and_the_stop_button(engine: Any, lab: Lab) -> None:
     notebook = lab.write("magics.ipynb", CELLS, "python3")
     notebook.run_all()
-    expect(notebook.cells.nth(2).locator(".jp-RenderedImage img")).to_be_visible()
+    expect(notebook.cells.nth(2).locator(".jp-RenderedImage img")).to_be_visible(timeout=PATIENCE)
 
     bar = notebook.cells.nth(3).locator("progress")
     for least in (5, 15):  # while the cell runs

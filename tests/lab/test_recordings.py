@@ -18,6 +18,8 @@ from tests.lab.server import Server
 CHART = "import matplotlib.pyplot as plt\nplt.bar(['a', 'b'], [3, 5]);"
 PATIENCE = 30.0
 
+pytestmark = pytest.mark.timeout(400)
+
 
 @pytest.fixture
 def executor(server: Server) -> Iterator[Executor]:
@@ -60,7 +62,7 @@ def test_a_session_that_goes_on(lab: Lab, executor: Executor) -> None:
     notebook = lab.open(recording.name)
     assert notebook.connected() == "python3"
     notebook.shows(0, "first")
-    expect(notebook.cells.nth(1).locator(".jp-RenderedImage img")).to_be_visible()
+    expect(notebook.cells.nth(1).locator(".jp-RenderedImage img")).to_be_visible(timeout=1000 * PATIENCE)
     autosaved(lab)
     assert state(recording) == before
     assert lab.page.locator(".jp-Dialog").count() == 0

@@ -16,7 +16,13 @@ import pytest
 from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
-PATIENCE = 60.0
+from tests.cli.leftovers import nothing_is_left
+
+PATIENCE = 100.0
+PATIENT = """import kernel_exec.kernels.link, kernel_exec.session
+kernel_exec.session.REPEAT, kernel_exec.session.GRACE, kernel_exec.kernels.link.SIGNAL_TIMEOUT = 10.0, 60.0, 20.0
+del kernel_exec"""
+"""Code that gives a notebook's sessions what the fixture `patient` gives executors of the tests' own process."""
 
 
 @dataclass
@@ -71,12 +77,15 @@ class Notebook:
 
     def load(self) -> None:
         self.ok("%load_ext kernel_exec.magics")
+        self.ok(PATIENT)
 
     def close(self) -> None:
         self.client.stop_channels()
         if self.manager.is_alive():
             self.manager.shutdown_kernel()
         self.manager.cleanup_resources()
+        # A kernel that needs more than 2.5 s to end is killed; then others remove what its sessions leave, meanwhile.
+        nothing_is_left(self.temporary)
         shutil.rmtree(self._place)
 
     def send(self, code: str, **options: Any) -> str:

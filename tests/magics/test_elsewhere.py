@@ -15,6 +15,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 from kernel_exec.wire.terminal import strip_ansi
 from tests.cli.leftovers import nothing_is_left
+from tests.magics.conftest import PATIENT
 
 new = nbformat.v4.new_code_cell
 CELLS = (
@@ -72,8 +73,16 @@ def test_nbclient_stops_at_an_error(temporary: Path) -> None:
 @pytest.mark.long
 def test_nbclient_interrupts_at_its_timeout(temporary: Path) -> None:
     code = "%%kx\nprint('began')\nimport time; time.sleep(60)"
-    notebook = nbformat.v4.new_notebook(cells=[new(CELLS[0]), new("%%kx\nx = 1"), new(code), new("%%kx\nx")])
-    client = NotebookClient(notebook, kernel_name="python3", timeout=3, interrupt_on_timeout=True, allow_errors=True)
+    notebook = nbformat.v4.new_notebook(
+        cells=[new(f"{CELLS[0]}\n{PATIENT}"), new("%%kx\nx = 1"), new(code), new("%%kx\nx")]
+    )
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        timeout_func=lambda cell: 3 if "sleep" in cell.source else 60,
+        interrupt_on_timeout=True,
+        allow_errors=True,
+    )
     try:
         client.execute()
     except CellTimeoutError:  # by its version

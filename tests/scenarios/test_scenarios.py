@@ -75,15 +75,16 @@ def test_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert (core.timeout, core.lifetime) == times
 
 
+@pytest.mark.usefixtures("patient")
 @pytest.mark.parametrize("name", ["development", "sandbox"])
 def test_times_are_kept(tmp_path: Path, name: str) -> None:
     with Executor.for_scenario(name, workdir=tmp_path, timeout=0.3) as ex:
         result = ex.execute("while True: pass")
         assert (result.status, result.state_preserved) == ("timeout", True)
-    ex = Executor.for_scenario(name, workdir=tmp_path, timeout=None, lifetime=1).start()
+    ex = Executor.for_scenario(name, workdir=tmp_path, timeout=None, lifetime=3).start()
     assert ex.execute("while True: pass").status == "timeout"
     wait_until(lambda: not ex.is_alive)
-    with pytest.raises(ExecutorClosed, match="lifetime of 1 s"):
+    with pytest.raises(ExecutorClosed, match="lifetime of 3 s"):
         ex.execute("1")
 
 
