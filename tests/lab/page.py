@@ -12,8 +12,9 @@ from playwright.sync_api import Page, expect
 
 from tests.lab.server import TOKEN, Server
 
-PATIENCE = 30_000
+PATIENCE = 60_000
 """Milliseconds after which what should be seen will not come any more."""
+expect.set_options(timeout=PATIENCE)
 
 _PANEL = "[...window.jupyterapp.shell.widgets('main')].find(one => one.isVisible && one.sessionContext && one.context)"
 """The notebook that is shown, in JavaScript: Lab calls none the current one where nothing has the focus."""
