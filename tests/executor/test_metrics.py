@@ -213,7 +213,7 @@ def test_orphans_count_also_when_they_have_ended(watched: tuple[Executor, Told])
     orphan = f"import os\nif os.fork() == 0:\n    if os.fork() == 0:\n        exec({work!r})\n    os._exit(0)"
     code = f"import os, subprocess, sys, time\nsubprocess.run([sys.executable, '-c', {orphan!r}])\n"
     code += "while not os.path.exists('done'): time.sleep(0.05)\npid = open('done').read()\n"
-    code += "while os.path.exists(f'/proc/{pid}'): time.sleep(0.05)\ntime.sleep(0.3)"
+    code += f"while os.path.exists('/proc/' + pid): time.sleep(0.05)\n{BURN.format(1.0)}"
     running = ex.submit(code, timeout=100)
     assert wait_until((ex.workdir / "done").exists, 60)
     before = len(told.events)
@@ -222,7 +222,7 @@ def test_orphans_count_also_when_they_have_ended(watched: tuple[Executor, Told])
     metrics = running.result().metrics
     assert {1, 2} <= {sample.processes for sample in metrics.samples}
     assert metrics.samples[-1].processes == 1
-    assert metrics.cpu_seconds > 0.8
+    assert metrics.cpu_seconds > 1.6  # what the orphan had used and what the kernel has used since
 
 
 def test_what_processes_share_counts_once(watched: tuple[Executor, Told]) -> None:
