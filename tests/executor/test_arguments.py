@@ -110,7 +110,7 @@ def test_a_kernel_that_ends_at_once_says_why(tmp_path: Path, monkeypatch: pytest
         (lambda ex: ex.annotate("", attachments={"x.png": "data"}), InvalidArgument),
         (lambda ex: ex.annotate("", attachments={"x.png": {"image/png": 3}}), InvalidArgument),
         (lambda ex: ex.stream(3), WrongType),
-        (lambda ex: ex.submit("1").result(timeout=-1), InvalidArgument),
+        (lambda ex: ex.submit("import time; time.sleep(1)").result(timeout=-1), InvalidArgument),
         (lambda ex: ex.submit("import time; time.sleep(0.3)").extend(-1), InvalidArgument),
         (lambda ex: ex.submit("import time; time.sleep(0.3)").extend(float("inf")), InvalidArgument),
     ],

@@ -10,6 +10,7 @@ import pytest
 
 from kernel_exec import AsyncExecutor, Executor, Limits
 from kernel_exec.kernels.kinds import KernelSettings
+from tests.executor.looks import ended_by_its_deadline
 
 pytestmark = pytest.mark.everywhere
 
@@ -86,7 +87,8 @@ def test_files_of_a_cell_that_failed_or_died(fresh: Callable[..., Executor]) -> 
     ex = fresh()
     assert changes(ex.execute("n = open('error', 'w').write('x'); 1 / 0")) == {"error": "created"}
     assert changes(ex.execute("import os; os.close(os.open('dead', os.O_CREAT)); os._exit(1)")) == {"dead": "created"}
-    assert changes(ex.execute("n = open('late', 'w').write('x')\nwhile True: pass", timeout=1)) == {"late": "created"}
+    late = "n = open('late', 'w').write('x')\nwhile True: pass"
+    assert changes(ended_by_its_deadline(ex, late, 0.5, (ex.workdir / "late").exists)) == {"late": "created"}
 
 
 @pytest.mark.parametrize("temporary", [True, False])

@@ -189,6 +189,7 @@ def test_input_without_anybody_to_ask_is_an_error_at_once(ex: Executor) -> None:
     assert result.error.name == "StdinNotImplementedError"
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_callback_that_raises_interrupts_the_cell_and_comes_out(ex: Executor) -> None:
     ex.execute("kept = 5")
 
@@ -206,12 +207,14 @@ def test_a_callback_that_raises_interrupts_the_cell_and_comes_out(ex: Executor) 
 
 def test_output_arrives_while_the_cell_runs(ex: Executor) -> None:
     seen = []
-    code = "import time\nfor i in range(3):\n    print(i, flush=True)\n    time.sleep(0.3)"
+    code = "import os, time\nfor i in range(3):\n    print(i, flush=True)\n"
+    code += "    while not os.path.exists(f'seen{i}'): time.sleep(0.01)"
     with ex.stream(code) as stream:
         for item in stream:
             seen.append(item)
-            if len(seen) == 1:
+            for number in item["text"].split() if isinstance(item, dict) else ():
                 assert not stream._core._execution.done
+                (ex.workdir / f"seen{number}").touch()  # it goes on when what it has put out is here
     *outputs, result = seen
     assert "".join(item["text"] for item in outputs) == "0\n1\n2\n"  # type: ignore[index]
     assert result.stdout == "0\n1\n2\n"  # type: ignore[union-attr]

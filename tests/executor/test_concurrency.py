@@ -49,6 +49,7 @@ def test_order_of_submitted_cells(ex: Executor) -> None:
 
 
 @pytest.mark.host_only("20 containers are as many as two processors start in time: tests/containers/test_deaths.py")
+@pytest.mark.timeout(400)  # fifty kernels
 async def test_50_executors_in_one_process_one_of_them_dying(tmp_path: Path) -> None:
     executors = [AsyncExecutor(workdir=tmp_path / str(number)) for number in range(50)]
     try:
@@ -56,9 +57,12 @@ async def test_50_executors_in_one_process_one_of_them_dying(tmp_path: Path) -> 
             await asyncio.gather(*(ex.start() for ex in executors[start : start + 10]))
         await asyncio.gather(*(ex.execute(f"me = {number}") for number, ex in enumerate(executors)))
         victim = int((await executors[7].execute("import os; os.getpid()")).text)
+        # Who is killed runs until then, however late that is.
         calls = [
-            asyncio.ensure_future(ex.execute("import time; time.sleep(0.5); print(me)", timeout=None))
-            for ex in executors
+            asyncio.ensure_future(
+                ex.execute(f"import time; time.sleep({600 if number == 7 else 0.5}); print(me)", timeout=None)
+            )
+            for number, ex in enumerate(executors)
         ]
         await asyncio.sleep(0.2)
         os.kill(victim, signal.SIGKILL)

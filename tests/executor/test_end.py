@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from kernel_exec import Executor
+from kernel_exec.kernels.kernel import Kernel
 
 LEFT_OPEN = """
 import atexit
@@ -16,7 +19,9 @@ atexit.register(lambda: open('at exit', 'w').write('kept'))
 """
 
 
-def test_what_the_code_left_open_is_written(fresh: Callable[..., Executor]) -> None:
+def test_what_the_code_left_open_is_written(fresh: Callable[..., Executor], monkeypatch: pytest.MonkeyPatch) -> None:
+    # How long an end takes says something of the machine.
+    monkeypatch.setattr(Kernel.stop, "__kwdefaults__", {"grace": 20.0, "release": True})
     executor = fresh(notebook=False)
     executor.execute(LEFT_OPEN).raise_for_error()
     executor.close()

@@ -50,7 +50,7 @@ def one_kill(folder: Path, delay: float, cells: int = 0) -> None:
     )
     below: set[int] = set()
     path = work / "session.ipynb"
-    assert not cells or wait_until(lambda: path.exists() and len(validated(path)) >= cells)
+    assert not cells or wait_until(lambda: path.exists() and len(validated(path)) >= cells, 60)
     end = time.monotonic() + delay
     held = None
     while time.monotonic() < end:
@@ -97,6 +97,7 @@ def kills(folder: Path, count: int, longest: float) -> None:
         one_kill(folder / str(number), random.uniform(0.0, longest), cells=4 * (number % 2))
 
 
+@pytest.mark.timeout(300)
 def test_killed_at_4_points(tmp_path: Path) -> None:
     kills(tmp_path, 4, 2.0)
 

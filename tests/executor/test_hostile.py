@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kernel_exec import Executor
-from tests.executor.looks import children, host_pid, runs, wait_until
+from tests.executor.looks import children, ended_by_its_deadline, host_pid, runs, wait_until
 
 pytestmark = pytest.mark.everywhere
 
@@ -87,7 +87,7 @@ def forked():
         time.sleep(30)
         os._exit(0)
     os.kill(pid, signal.SIGTERM)
-    for _ in range(500):
+    for _ in range(2000):
         done, status = os.waitpid(pid, os.WNOHANG)
         if done:
             return os.WTERMSIG(status) == signal.SIGTERM
@@ -150,7 +150,8 @@ def test_no_process_outlives_close(fresh: Callable[..., Executor]) -> None:
 def test_no_process_outlives_a_kill_by_the_deadline(fresh: Callable[..., Executor]) -> None:
     ex = fresh()
     pids = [host_pid(ex, int(pid)) for pid in ex.execute(DAEMON).stdout.split()]
-    result = ex.execute("import signal, time\nsignal.signal(2, signal.SIG_IGN)\nwhile True: time.sleep(1)", timeout=0.5)
+    code = "import signal, time\nsignal.signal(2, signal.SIG_IGN)\nprint('on', flush=True)\nwhile True: time.sleep(1)"
+    result = ended_by_its_deadline(ex, code, 0.5)
     assert not result.state_preserved
     assert wait_until(lambda: not any(runs(pid) for pid in pids))
     assert ex.execute("1").ok
@@ -161,9 +162,8 @@ def test_no_process_outlives_a_kill_by_the_deadline(fresh: Callable[..., Executo
 def test_a_cell_that_ends_whoever_watches_it(fresh: Callable[..., Executor], name: str) -> None:
     ex = fresh()
     pid = host_pid(ex, int(ex.execute("import os; os.getpid()").text))
-    result = ex.execute(
-        f"import os, signal\nprint('on', flush=True)\nos.kill(os.getppid(), signal.{name})\nwhile True: pass", timeout=2
-    )
+    code = f"import os, signal\nprint('on', flush=True)\nos.kill(os.getppid(), signal.{name})\nwhile True: pass"
+    result = ex.execute(code, timeout=2 if name == "SIGSTOP" else 25)
     assert result.status in ("died", "timeout")
     assert not result.state_preserved
     assert result.stdout == "on\n"

@@ -10,7 +10,7 @@ import pytest
 
 from kernel_exec import Executor, InvalidArgument, Limits, WrongType
 from kernel_exec.kernels.kinds import KernelSettings
-from tests.executor.looks import wait_until
+from tests.executor.looks import ended_by_its_deadline, wait_until
 
 pytestmark = pytest.mark.everywhere
 
@@ -88,10 +88,11 @@ def test_a_huge_display(ex: Executor) -> None:
 
 
 def test_endless_displays(ex: Executor) -> None:
-    result = ex.execute("for i in range(3000): display(i)")
+    # A stock kernel drops what is more than 1000 messages behind.
+    result = ex.execute("for i in range(900): display(i)")
     assert result.outputs[0]["data"] == {"text/plain": "0"}
     assert len(result.outputs) < 200
-    assert re.search(r"2,\d\d\d displays were left out", " ".join(result.notes))
+    assert re.search(r"7\d\d displays were left out", " ".join(result.notes))
 
 
 def test_pictures_beyond_their_limit(ex: Executor) -> None:
@@ -170,8 +171,11 @@ def test_the_next_cell_has_its_own_budget(ex: Executor) -> None:
     assert (result.stdout, result.truncated, result.notes) == ("fine\n", False, ())
 
 
+@pytest.mark.usefixtures("patient")
 def test_an_endless_print_with_a_deadline(ex: Executor) -> None:
-    result = ex.execute("i = 0\nwhile True:\n    print(i)\n    i += 1", timeout=1)
+    # More than is kept, whatever the machine's speed.
+    code = "i = 0\nwhile True:\n    print(i)\n    i += 1\n    if i == 6_000: open('far', 'w').close()"
+    result = ended_by_its_deadline(ex, code, 1, (ex.workdir / "far").exists)
     assert result.status == "timeout"
     assert result.state_preserved
     last = ex.execute("i").text

@@ -75,6 +75,7 @@ def test_code_that_wants_too_much_gets_a_memory_error(fresh: Callable[..., Execu
     assert result.peak_memory < LIMIT + 64 * MIB  # what of the files of programs is in memory counts there as well
 
 
+@pytest.mark.usefixtures("patient")
 def test_code_that_does_not_give_up(limited: Executor, kept: Callable[[str], ExecutionResult]) -> None:
     code = "held = []\nwhile True:\n    try: held.append(bytearray(1_000_000))\n    except MemoryError: pass"
     result = limited.execute(code, timeout=1)
@@ -99,6 +100,7 @@ def test_code_that_does_not_give_up(limited: Executor, kept: Callable[[str], Exe
     ],
     ids=["one", "three", "multiprocessing"],
 )
+@pytest.mark.usefixtures("patient")
 def test_children_that_grow(limited: Executor, kept: Callable[[str], ExecutionResult], code: str) -> None:
     result = kept(code)
     # A single child is refused more by the system, as its parent would be, or is interrupted before.
@@ -140,17 +142,21 @@ def test_a_file_that_is_mapped_does_not_count(limited: Executor) -> None:
     assert (result.status, result.text) == ("ok", "0")
 
 
+@pytest.mark.usefixtures("patient")
 def test_too_much_that_an_interrupt_gives_back(kept: Callable[[str], ExecutionResult]) -> None:
-    code = SHARED.format(size=2 * LIMIT).replace("fill(held)", "try: fill(held)\nfinally: held.close()")
+    code = SHARED.format(size=2 * LIMIT).replace(
+        "fill(held)", "try: fill(held); import time; time.sleep(50)\nfinally: held.close()"
+    )
     result = kept(code)
     assert result.status == "interrupted"
     assert result.error is not None
     assert named(result.error.value)
 
 
+@pytest.mark.usefixtures("patient")
 def test_a_cell_that_answers_the_interrupt_and_goes_on(kept: Callable[[str], ExecutionResult]) -> None:
     code = SHARED.format(size=2 * LIMIT).replace(
-        "fill(held)", "try: fill(held)\nexcept KeyboardInterrupt: held.close()"
+        "fill(held)", "try: fill(held); import time; time.sleep(50)\nexcept KeyboardInterrupt: held.close()"
     )
     result = kept(code + "'went on'")
     assert (result.status, result.text, result.steps) == ("ok", "'went on'", ("interrupt",))
@@ -158,6 +164,7 @@ def test_a_cell_that_answers_the_interrupt_and_goes_on(kept: Callable[[str], Exe
 
 
 @pytest.mark.parametrize("stubborn", [False, True])
+@pytest.mark.usefixtures("patient")
 def test_too_much_that_nobody_gives_back(fresh: Callable[..., Executor], stubborn: bool) -> None:
     ex = fresh(limits=Limits(memory=LIMIT))
     code = SHARED.format(size=LIMIT * 2)
@@ -217,10 +224,11 @@ def test_after_a_restart_the_limit_holds_still(fresh: Callable[..., Executor]) -
 
 def test_nobody_looks_without_a_limit(fresh: Callable[..., Executor]) -> None:
     """The supervisor of a kernel without a limit sleeps until something happens."""
-    here = set(children(os.getpid()))
+    here = children()
     fresh()
+    (idle,) = children() - here
     fresh(limits=Limits(memory=LIMIT))
-    idle, watching = sorted(set(children(os.getpid())) - here)
+    (watching,) = children() - here - {idle}
 
     def switches(pid: int) -> int:
         text = Path(f"/proc/{pid}/status").read_text()
@@ -277,7 +285,7 @@ def test_less_than_a_kernel_needs_to_start(tmp_path: Path, start: str) -> None:
     try:
         with pytest.raises(KernelStartError, match=rf"limits.memory is 100 MiB \({100 * MIB} bytes\)"):
             ex.start()
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 30
         assert wait_until(lambda: children() <= before)
     finally:
         ex.close()

@@ -109,6 +109,7 @@ def test_restart_is_part_of_the_record(fresh: Callable[..., Executor]) -> None:
 
 
 @pytest.mark.everywhere
+@pytest.mark.usefixtures("patient")
 def test_restart_during_a_cell_interrupts_it(fresh: Callable[..., Executor]) -> None:
     ex = fresh()
     running = ex.submit("print('on', flush=True)\nimport time; time.sleep(600)")

@@ -62,7 +62,7 @@ def below(child: ReadableSpan, parent: ReadableSpan) -> bool:
 
 def test_across_submit(seen: Seen) -> None:
     with Executor(on_metrics=seen.telemetry, name="mine") as ex, seen.tracer.start_as_current_span("step"):
-        first, second = ex.submit("import time; time.sleep(0.3)"), ex.submit("1 / 0")
+        first, second = ex.submit("import time; time.sleep(2)"), ex.submit("1 / 0")
         first.result()
         second.result()
     (step,) = seen.spans("step")
@@ -133,6 +133,7 @@ def test_of_attempts_and_of_what_never_ran(seen: Seen) -> None:
     assert (denied.attributes or {})["error.type"] == "PolicyDenied"
 
 
+@pytest.mark.usefixtures("patient")
 def test_measurements(seen: Seen) -> None:
     with Executor(on_metrics=seen.telemetry, monitoring_interval=0.05) as ex:
         ex.execute("import time; time.sleep(0.3)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from kernel_exec import Executor, Limits
 from kernel_exec.kernels.kinds import KernelSettings
 from kernel_exec.results import ErrorInfo
 from kernel_exec.tracebacks import printed_group, short, without_cell_files
+from tests.executor.looks import ended_by_its_deadline
 
 CALLS = "def f(x):\n    return 1/x\n\ndef g():\n    return f(0)\n\ng()"
 LIBRARY = "import json\nx = 1\njson.loads('{bad')\ny = 2"
@@ -156,11 +158,14 @@ def test_a_huge_message_is_cut(ex: Executor) -> None:
     assert "end\nCell In[" in result.text
 
 
-def test_the_end_of_a_deadline_says_where(ex: Executor) -> None:
-    result = ex.execute("import time\ntime.sleep(50)", timeout=0.5)
+@pytest.mark.usefixtures("patient")
+def test_the_end_of_a_deadline_says_where(ex: Executor, tmp_path: Path) -> None:
+    on = tmp_path / "on"  # it has begun: what it put out, or a file of its own, would be told as well
+    sleep = f"time.sleep(open('{on}', 'w').close() or 50)"
+    result = ended_by_its_deadline(ex, f"import time\n{sleep}", 0.5, on.exists)
     assert result.error is not None
     assert result.text == (
-        f"{result.error}\nCell In[{result.execution_count}], line 2\n      1 import time\n----> 2 time.sleep(50)"
+        f"{result.error}\nCell In[{result.execution_count}], line 2\n      1 import time\n----> 2 {sleep}"
     )
 
 
