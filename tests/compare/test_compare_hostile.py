@@ -142,12 +142,29 @@ def large(size: int, leaf: str) -> dict[str, Any]:
     }
 
 
+def soon(took: float) -> bool:
+    """True for less CPU seconds than four, or than eight times what ten thousand lines take, all looked at closely.
+
+    As many as are looked at closely take four times as long, on a busy machine more than four seconds; all lines of
+    what is the largest here would take thirteen times as long.
+    """
+    if took < 4:
+        return True
+    old, new = (cell(stream("\n".join(f"{leaf}{n}" for n in range(10_000)))) for leaf in ("1.5", "1.6"))
+    times = []
+    for _ in range(2):
+        began = time.process_time()
+        cell_differences(old, new)
+        times.append(time.process_time() - began)
+    return took < 8 * min(times)
+
+
 @pytest.mark.parametrize("name", large(0, ""))
 def test_nothing_large_takes_long(name: str) -> None:
     old, new = large(1_000_000, "1.5")[name], large(1_000_000, "1.6")[name]
     began = time.process_time()
     assert cell_differences(old, new)
-    assert time.process_time() - began < 4
+    assert soon(time.process_time() - began)
     assert cell_differences(old, large(1_000_000, "1.5")[name]) == []
 
 
@@ -156,7 +173,7 @@ def test_a_hundred_million_characters() -> None:
     began = time.process_time()
     (found,) = cell_differences(cell(stream(text)), cell(stream(text[:-2] + "6\n")))
     assert found.message == "line 100000: 1.5 -> 1.6 (tolerance 1e-09)"
-    assert time.process_time() - began < 4
+    assert soon(time.process_time() - began)
 
 
 @pytest.mark.parametrize("manner", ["log", "result", "data"])

@@ -220,13 +220,18 @@ def test_a_notebook_names_no_directory_elsewhere(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_it_in_order(tmp_path: Path) -> None:
-    path = write(tmp_path / "n.ipynb", "print('a')", "import time; print('b', flush=True); time.sleep(60)", "3")
-    timer: list[threading.Timer] = []
+    long = "import time; print('b', flush=True); open('begun', 'w').close(); time.sleep(600)"
+    path = write(tmp_path / "n.ipynb", "print('a')", long, "3")
+    pressing: list[threading.Thread] = []
+
+    def when_it_has_begun() -> None:
+        if wait_until((tmp_path / "begun").exists, 60):
+            os.kill(os.getpid(), signal.SIGINT)
 
     def press(step: Progress) -> None:
-        if step.index == 1 and not timer:
-            timer.append(threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)))
-            timer[0].start()
+        if step.index == 1 and not pressing:
+            pressing.append(threading.Thread(target=when_it_has_begun))
+            pressing[0].start()
 
     with pytest.raises(KeyboardInterrupt):
         replay(path, on_progress=press)

@@ -21,9 +21,11 @@ from tests.executor.looks import wait_until
 from tests.replays.notebooks import code, read, write
 from tests.replays.test_commands import kx
 
+pytestmark = pytest.mark.timeout(600)
+
 
 @pytest.fixture
-def session(tmp_path: Path) -> Path:
+def session(tmp_path: Path, patient: None) -> Path:
     """The recording of a session with all that can come of cells."""
     work = tmp_path / "work"
     with Executor(workdir=work) as ex:
@@ -68,15 +70,18 @@ def test_a_replay_verifies_as_equal(session: Path) -> None:
     assert verify(again.notebook_path).differences == []
 
 
+@pytest.mark.usefixtures("patient")
 def test_what_was_interrupted_is_interrupted(tmp_path: Path) -> None:
-    with Executor(workdir=tmp_path) as ex:
-        execution = ex.submit("while True: pass")
+    begun = tmp_path / "begun"  # no output and no artifact: of the replay there may be none yet when it is interrupted
+    with Executor(workdir=tmp_path / "work") as ex:
+        execution = ex.submit(f"open({str(begun)!r}, 'w').close()\nwhile True: pass")
+        assert wait_until(begun.exists)
         with pytest.raises(ResultNotReady):
             execution.result(0.5)
         ex.interrupt()
         assert execution.result().status == "interrupted"
         ex.execute("1")
-    assert verify(tmp_path / "session.ipynb").differences == []
+    assert verify(tmp_path / "work" / "session.ipynb").differences == []
 
 
 def test_each_kind_of_difference(session: Path) -> None:
@@ -357,7 +362,7 @@ def _pytest(folder: Path, *more: str) -> str:
         str(folder),
         *more,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=500, check=False)
     return done.stdout + done.stderr
 
 
@@ -370,7 +375,7 @@ def test_nbval_accepts_our_recordings(session: Path) -> None:
         ex.execute("import pandas as pd; pd.DataFrame({'a': [1, 2.5]})")
     read(session.with_name("plain.ipynb"))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval", "plain.ipynb"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=session.parent, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=session.parent, timeout=500, check=False)
     assert "3 passed" in done.stdout, done.stdout
 
 

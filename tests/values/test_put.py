@@ -170,13 +170,32 @@ def test_what_is_put_while_a_cell_runs_stands_below_it(fresh: Callable[..., Exec
         assert cells[-2].metadata.kernel_exec["during"] == result.cell_id == cells[-3].id
 
 
-async def cancelled_put(ex: AsyncExecutor, after: float) -> None:
-    """Stop waiting for a `put` of the name `big` that takes a while."""
+async def cancelled_put(ex: AsyncExecutor, after: float | None) -> None:
+    """Stop waiting for a `put` of the name `big` that takes a while.
+
+    Args:
+        ex: whose.
+        after: so many seconds; None for once the kernel was asked.
+    """
     putting = asyncio.ensure_future(ex.put("big", np.arange(3_000_000)))
-    await asyncio.sleep(after)
+    if after is not None:
+        await asyncio.sleep(after)
+    else:
+        session = ex._conductor.kernels.session
+        assert session is not None
+        async with asyncio.timeout(60):
+            while not session._replies:
+                await asyncio.sleep(0.01)
     putting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await putting
+
+
+async def settled(ex: AsyncExecutor) -> None:
+    """Wait until what is being put is set and recorded, or is not: nobody else waits for it."""
+    if puts := tuple(ex._conductor.puts):
+        _, late = await asyncio.wait(puts, timeout=60)
+        assert not late
 
 
 @pytest.mark.long
@@ -187,7 +206,7 @@ def test_a_cancelled_put_is_set_and_recorded_or_neither(kernel: KernelSettings, 
         for number, after in enumerate((0.0, 0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1)):
             async with AsyncExecutor(kernel, workdir=tmp_path / str(number)) as ex:
                 await cancelled_put(ex, after) if after < 0.1 else await ex.put("big", np.arange(3))
-                await asyncio.sleep(0.3)
+                await settled(ex)
                 names = [variable.name for variable in await ex.variables()]
             kept = [cell.metadata.kernel_exec["name"] for cell in code_cells(ex.notebook_path)]
             assert names == kept
@@ -206,13 +225,13 @@ def test_a_put_that_was_sent_is_recorded_though_nobody_waits(kernel: KernelSetti
         async with AsyncExecutor(kernel, workdir=tmp_path) as ex:
             pid = host_pid(ex, int((await ex.execute("import os; os.getpid()")).text))
             os.kill(pid, signal.SIGSTOP)
-            await cancelled_put(ex, 1.0)
+            await cancelled_put(ex, None)
             os.kill(pid, signal.SIGCONT)
-            await asyncio.sleep(0.5)
+            await settled(ex)
             assert (await ex.get("big")).size == 3_000_000
             assert [cell.source.split(" ")[0] for cell in code_cells(ex.notebook_path)] == ["import", "big"]
             os.kill(pid, signal.SIGSTOP)
-            await cancelled_put(ex, 1.0)
+            await cancelled_put(ex, None)
         assert len(code_cells(ex.notebook_path)) == 2
 
     asyncio.run(attempt())
@@ -222,12 +241,19 @@ def test_ctrl_c_during_a_put(fresh: Callable[..., Executor]) -> None:
     ex = fresh()
     pid = host_pid(ex, int(ex.execute("import os; os.getpid()").text))
     os.kill(pid, signal.SIGSTOP)
-    timers = [threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))]
-    timers.append(threading.Timer(1.5, os.kill, (pid, signal.SIGCONT)))
-    for timer in timers:
-        timer.start()
+    session = ex._core._conductor.kernels.session
+    assert session is not None
+
+    def meddle() -> None:
+        if wait_until(lambda: session._replies, 60):  # the kernel was asked
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+        os.kill(pid, signal.SIGCONT)
+
+    meddling = threading.Thread(target=meddle)
+    meddling.start()
     with pytest.raises(KeyboardInterrupt):
         ex.put("kept", 7)
-    timers[1].join()
+    meddling.join()
     assert wait_until(lambda: [cell.source for cell in code_cells(ex.notebook_path)][1:] == ["kept = 7"])
     assert ex.get("kept") == 7

@@ -29,6 +29,8 @@ from tests.replays.notebooks import write
 from tests.view import hostile
 from tests.view.conftest import LEFT
 
+pytestmark = pytest.mark.timeout(600)
+
 SOON = 2.0
 """A second, and as much again for a machine that is busy."""
 
@@ -53,11 +55,11 @@ def ask(server: Server, path: str, method: str = "GET", **headers: str) -> tuple
     return found
 
 
-def within(seconds: float, page: Any, selector: str) -> None:
-    """Check that something is seen in time."""
+def seconds_until(page: Any, selector: str) -> float:
+    """Wait until something is seen; return how long that took."""
     start = time.monotonic()
     page.wait_for_selector(selector)
-    assert time.monotonic() - start < seconds
+    return time.monotonic() - start
 
 
 def test_a_session_as_it_runs(watched: Any, served: Server, tmp_path: Path) -> None:
@@ -65,24 +67,32 @@ def test_a_session_as_it_runs(watched: Any, served: Server, tmp_path: Path) -> N
         page = seen.page
         page.goto(served.url)
         page.wait_for_selector(".live.gone")
-        with Executor(workdir=tmp_path, timeout=30) as ex:
+        over = tmp_path.with_name(f"{tmp_path.name}-over")
+        with Executor(workdir=tmp_path, timeout=120) as ex:
             ex.execute("print('sol' + 'ved')")
-            within(SOON, page, "#cell-0.ok pre:has-text('solved')")
-            job = ex.submit("import time\nfor i in range(40):\n    print('step', i)\n    time.sleep(0.1)\n")
-            within(SOON, page, "#cell-1.running")
+            took = [seconds_until(page, "#cell-0.ok pre:has-text('solved')")]
+            job = ex.submit(
+                "import itertools, os, time\nfor i in itertools.count():\n    print('step', i)\n    time.sleep(0.1)\n"
+                f"    if os.path.exists({str(over)!r}): break\n"
+            )
+            took.append(seconds_until(page, "#cell-1.running"))
             page.wait_for_selector("#cell-1 pre:has-text('step 12')")
             page.wait_for_selector(".live:has-text('live · running ')")
-            times = [page.locator("#cell-1 .status").text_content() for _ in range(2) if not page.wait_for_timeout(300)]
-            assert times[0] != times[1]
+            clock = page.locator("#cell-1 .status").text_content()
+            page.wait_for_function(
+                "(clock) => document.querySelector('#cell-1.running .status').textContent !== clock", arg=clock
+            )
+            over.touch()
             assert job.result().ok
-            within(SOON, page, "#cell-1.ok")
+            took.append(seconds_until(page, "#cell-1.ok"))
             ex.execute("import matplotlib.pyplot as plt; plt.plot([1, 3, 2]); plt.show()")
-            within(SOON, page, "#cell-2 img")
+            took.append(seconds_until(page, "#cell-2 img"))
             page.wait_for_function("() => document.querySelector('#cell-2 img').naturalWidth > 100")
             assert "MB" in page.locator(".live").text_content()
             ex.execute("raise SystemError('x')")
-            within(SOON, page, "#cell-3.error")
+            took.append(seconds_until(page, "#cell-3.error"))
             assert page.locator("article").count() == 4
+            assert sorted(took)[len(took) // 2] < SOON, took  # whatever stands still for a moment spoils one of them
         before = os.stat(tmp_path / "session.ipynb")
         page.wait_for_selector(".live.ended")
         assert {urlsplit(one).netloc for one in seen.requests} == {f"127.0.0.1:{served.server_port}"}
@@ -179,14 +189,13 @@ def test_only_whoever_has_the_token(served: Server, tmp_path: Path) -> None:
 
 def test_connections_are_bounded(served: Server) -> None:
     held = [socket.create_connection(("127.0.0.1", served.server_port)) for _ in range(MAX_CONNECTIONS + 5)]
-    ended = 0
-    for one in reversed(held):
-        one.settimeout(0.3)
-        try:
-            ended += one.recv(1) == b""
-        except TimeoutError:
-            break
-    assert ended == 5
+    for one in held[MAX_CONNECTIONS:]:  # they are taken in the order in which they came
+        one.settimeout(PATIENCE)
+        assert one.recv(1) == b""
+    for one in held[:MAX_CONNECTIONS]:
+        one.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            one.recv(1)
     for one in held:
         one.close()
 
@@ -276,12 +285,16 @@ def test_looking_makes_the_recorder_copy_nothing(served: Server, tmp_path: Path)
     thread = threading.Thread(target=listen)
     thread.start()
     inodes = set()
-    for number in range(400):
+    number, deadline = 0, time.monotonic() + PATIENCE
+    while number < 400 or (served.live.snapshot.version <= 5 and time.monotonic() < deadline):
         recorder.write(code_cell(f"c{number}", f"x = {number}", (), number, {}))
         inodes.add(os.stat(tmp_path / "session.ipynb").st_ino)
+        number += 1
         time.sleep(0.003)
-    assert served.live.snapshot.version > 5
-    assert len(inodes) <= 6  # two, but for a read that a write has met
+    looks = served.live.snapshot.version
+    assert looks > 5
+    # Two, but for a read that a write has met: on a slow machine there are more looks, and more of them are met.
+    assert len(inodes) <= 2 + max(4, 0.4 * looks)
     stop.set()
     recorder.close()
     thread.join(10)
