@@ -21,7 +21,7 @@ ARGUMENTS = (
 )
 WITH_US = ("setpriv", "--pdeathsig", "KILL") if shutil.which("setpriv") else ()
 """It ends with its tests, also when those are killed."""
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class Browser:

@@ -78,7 +78,7 @@ def test_what_happened(session: Path, watched: Any, tmp_path: Path) -> None:
         assert page.locator("#cell-0 td").all_inner_texts() == ["1", "2"]
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(13, 17, 23)"
         page.click("text=Look at >> a >> nth=0")
-        assert page.url.endswith("#cell-2")
+        page.wait_for_url("**#cell-2")
 
 
 def test_a_cell_that_ran_when_its_session_was_killed(tmp_path: Path) -> None:
