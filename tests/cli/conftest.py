@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import pty
@@ -19,7 +20,7 @@ import pytest
 
 PROGRAM = [sys.executable, "-m", "kernel_exec.cli"]
 COMMAND = [*PROGRAM, "run"]
-PATIENCE = 60.0
+PATIENCE = 100.0
 """Seconds after which a command that should have ended, or said something, is stuck."""
 
 
@@ -76,6 +77,7 @@ class Terminal:
             os.chdir(directory)
             os.execv(command[0], [*command, *arguments])
         self.text = ""
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode  # what is read may end within a character
         self._ended = False
 
     def __enter__(self) -> Terminal:
@@ -91,7 +93,7 @@ class Terminal:
         deadline = time.monotonic() + PATIENCE
         while wanted not in self.text:
             assert select.select([self._fd], [], [], deadline - time.monotonic())[0], f"no {wanted!r} in {self.text!r}"
-            self.text += os.read(self._fd, 65536).decode()
+            self.text += self._decode(os.read(self._fd, 65536))
 
     def type(self, text: str) -> None:
         """Type something."""
@@ -102,6 +104,6 @@ class Terminal:
         self._ended = True
         with contextlib.suppress(OSError):  # a terminal whose process has gone says EIO
             while select.select([self._fd], [], [], PATIENCE)[0]:
-                self.text += os.read(self._fd, 65536).decode()
+                self.text += self._decode(os.read(self._fd, 65536))
         os.close(self._fd)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 PROMPT = re.compile(r"\nIn \[\d+\]:\s*\Z")
-PATIENCE = 60.0
+PATIENCE = 100.0
 """Seconds after which something that should have appeared never will."""
 
 

@@ -249,7 +249,7 @@ def test_ctrl_d_and_ctrl_c_at_an_input(shared: Screen) -> None:
 
 @pytest.mark.long
 def test_an_input_ends_with_its_cell(start: Start) -> None:
-    screen = start("--timeout", "1")
+    screen = start("--timeout", "5")
     screen.run("input('too late? ')")
     screen.wait("ExecutionTimeout")
     screen.run("print('the', 'terminal is free')")

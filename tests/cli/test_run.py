@@ -303,12 +303,12 @@ def test_ctrl_c_interrupts_the_cell_and_finishes_the_recording(run: Runs, json_t
 
 @pytest.mark.long
 def test_a_terminal_shows_what_runs(run: Runs) -> None:
-    script = run.script("# %% Load\nprint('hello')\n# %%\nimport time; time.sleep(1.2); 5\n# %%\n1/0")
+    script = run.script("# %% Load\nprint('hello')\n# %%\nimport time; time.sleep(3); 5\n# %%\n1/0")
     with Terminal(run.directory, [script]) as terminal:
         assert terminal.end() == status.ERROR
     assert "hello\r\n" in terminal.text
     assert re.search(r"✓.*\[1/3\].*Load", terminal.text)
-    assert re.search(r"\[2/3\] import time.*  1 s", terminal.text)  # the clock
+    assert re.search(r"\[2/3\] import time.*  [123] s", terminal.text)  # the clock
     assert re.search(r"✗.*\[3/3\]", terminal.text)
     assert "\x1b[" in terminal.text
 

@@ -64,13 +64,13 @@ WHITE = encoded(drawn())
     ],
 )
 def test_what_is_no_picture_is_a_difference(broken: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     for old, new in ((WHITE, broken), (broken, WHITE)):
         (found,) = compared(old, new)
         assert found.kind in {"image", "missing output", "extra output"}
         assert found.picture is None
     assert compared(broken, broken) == []
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 @pytest.mark.parametrize(

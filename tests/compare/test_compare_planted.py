@@ -19,6 +19,8 @@ from PIL import Image
 from kernel_exec.compare import Difference, cell_differences
 from tests.compare.planted import CHANGES, HARMLESS, Planted
 
+pytestmark = pytest.mark.timeout(600)
+
 EVERY = [*CHANGES, *HARMLESS]
 
 

@@ -33,7 +33,7 @@ def test_several(tmp_path: Path) -> None:
         write(tmp_path / f"{name}.ipynb", source)
     (tmp_path / "broken.ipynb").write_text("{")
     names = [f"{name}.ipynb" for name in ("good", "slow", "bad", "broken")]
-    done = kx(tmp_path, "replay", *names, "-o", "made", "--timeout", "1", "-j", "4", "--json")
+    done = kx(tmp_path, "replay", *names, "-o", "made", "--timeout", "5", "-j", "4", "--json")
     assert done.returncode == status.TIMEOUT
     found = json.loads(done.stdout)
     assert [one["notebook"] for one in found] == [str(tmp_path / name) for name in names[:3]] + ["broken.ipynb"]

@@ -28,6 +28,8 @@ from tests.cli.conftest import PATIENCE, PROGRAM
 from tests.replays.notebooks import code, text, write
 from tests.view.conftest import uri
 
+pytestmark = pytest.mark.timeout(600)
+
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\6\0\0\0").decode()
 
 BEYOND_UTC = ("9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59")
@@ -78,7 +80,7 @@ def test_what_happened(session: Path, watched: Any, tmp_path: Path) -> None:
         assert page.locator("#cell-0 td").all_inner_texts() == ["1", "2"]
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(13, 17, 23)"
         page.click("text=Look at >> a >> nth=0")
-        assert page.url.endswith("#cell-2")
+        page.wait_for_url("**#cell-2")
 
 
 def test_a_cell_that_ran_when_its_session_was_killed(tmp_path: Path) -> None:
