@@ -108,6 +108,7 @@ class Kernel(IPythonKernel):
     def __init__(self, **kwargs: Any) -> None:
         self.guards = Guards()
         self.interrupts = Interrupts()
+        self.interrupts.insist()
         self.inspector = Inspector(self)
         self.reserve = Reserve()
         super().__init__(**kwargs)
@@ -260,7 +261,7 @@ class IPKernelApp(_IPKernelApp):
 
     def _forget_signals(self) -> None:
         """In a forked child: its signals are its own."""
-        signal.set_wakeup_fd(-1)
+        self.kernel.interrupts.forget()
         if signal.getsignal(signal.SIGTERM) == self._terminate:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

@@ -9,10 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
+
+KICKS = (0.005, 0.02, 0.1, 0.4)
+"""Seconds before each kick after an interrupt."""
 
 
 class Interrupts:
@@ -23,6 +29,7 @@ class Interrupts:
         self._cell: asyncio.Task[Any] | None = None
         self._early = False
         self._telling = False
+        self._tell: int | None = None
 
     @property
     def busy(self) -> bool:
@@ -34,6 +41,32 @@ class Interrupts:
         # In another thread, a subshell's, it is not possible and not needed.
         with contextlib.suppress(ValueError):
             signal.signal(signal.SIGINT, self._interrupted)
+            self._be_told()
+
+    def insist(self) -> None:
+        """Have interrupts heard that come the moment before the code waits in a call of the system.
+
+        Python calls a handler between two steps of Python code, and such a call may last for ever: one in thirty of the
+        interrupts that followed at once on the beginning of `time.sleep(600)` was lost on a busy machine. Each is
+        followed by kicks: a signal that means nothing, but ends the call, so that Python looks.
+        """
+        told, self._tell = os.pipe()
+        os.set_blocking(self._tell, False)
+        signal.signal(signal.SIGURG, _ignored)
+        threading.Thread(target=_kick, args=(told, threading.get_ident()), name="interrupts", daemon=True).start()
+        self._be_told()
+
+    def forget(self) -> None:
+        """In a forked child: signals are its own."""
+        self._tell = None
+        signal.set_wakeup_fd(-1)
+
+    def _be_told(self) -> None:
+        """Be told of signals as they come, unless a loop of the user's is, which takes that away at its end."""
+        if self._tell is not None:
+            before = signal.set_wakeup_fd(self._tell, warn_on_full_buffer=False)
+            if before not in (-1, self._tell):
+                signal.set_wakeup_fd(before)
 
     def expect(self) -> None:
         """A request was taken up: an interrupt from now on, before its code runs, is for it."""
@@ -95,3 +128,17 @@ class Interrupts:
         if self._cell is not None:
             # From the handler of a signal nothing else wakes a loop that waits.
             self._cell.get_loop().call_soon_threadsafe(self._cell.cancel)
+
+
+def _ignored(number: int, frame: FrameType | None) -> None:
+    """What has no handler of Python's interrupts no call."""
+
+
+def _kick(told: int, thread: int) -> None:
+    while numbers := os.read(told, 1 << 10):
+        if signal.SIGINT not in numbers:
+            continue
+        for pause in KICKS:
+            time.sleep(pause)
+            if signal.getsignal(signal.SIGURG) is _ignored:  # the user's own is for what is the user's
+                signal.pthread_kill(thread, signal.SIGURG)

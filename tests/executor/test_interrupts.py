@@ -55,6 +55,40 @@ def test_a_kernel_that_stood_still_at_its_deadline_keeps_its_state(ex: Executor)
     assert result.state_preserved or late
 
 
+@pytest.mark.usefixtures("patient")
+def test_one_that_another_thread_gets_ends_the_call_of_the_first(ex: Executor) -> None:
+    """As it must where it comes just before the call: Python's handler runs between two steps of the first thread."""
+    code = """
+import signal, threading
+threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+try:
+    open('on', 'w').close()
+    time.sleep(600)
+finally:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+"""
+    running = ex.submit(code)
+    assert wait_until((ex.workdir / "on").exists)
+    ex.interrupt()
+    result = running.result(60)
+    assert (result.status, result.state_preserved) == ("interrupted", True)
+
+
+@pytest.mark.usefixtures("patient")
+def test_signals_of_the_users_own_loop_are_theirs(ex: Executor) -> None:
+    code = """
+import asyncio, signal
+got, loop = [], asyncio.get_running_loop()
+loop.add_signal_handler(signal.SIGUSR1, got.append, 1)
+"""
+    send = "os.kill(os.getpid(), signal.SIGUSR1); await asyncio.sleep(0.2)\nprint(got)"
+    ex.execute(code).raise_for_error()
+    assert ex.execute(send).raise_for_error().stdout == "[1]\n"
+    ex.execute("loop.remove_signal_handler(signal.SIGUSR1)").raise_for_error()
+    test_one_that_another_thread_gets_ends_the_call_of_the_first(ex)
+
+
 def test_one_that_is_held_up_does_not_meet_the_next_cell(ex: Executor) -> None:
     link = link_of(ex)
     running = ex.submit("while not os.path.exists('go'): time.sleep(0.01)\n'done'")
