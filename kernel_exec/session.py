@@ -344,6 +344,8 @@ class Session:
             await asyncio.wait((ready, self.died), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             if self.died.done():
                 raise KernelStartError(self._start_failure(self.died.result().reason))
+            if ready.done() and self._limits.memory_bytes is not None:
+                await self.kernel.look_at_memory()
             if self.kernel.over_memory.done():
                 raise KernelStartError(
                     self._start_failure(f"it held {megabytes(self.kernel.seen_peak)} before any cell")

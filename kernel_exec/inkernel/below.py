@@ -93,9 +93,10 @@ class Below:
                 self._memory = MemoryWatch(self.kernel, what["memory"], soft=what["soft"], tell=self._tell)
 
     def do_peak(self, _: object) -> None:
-        """Count the peak of memory from now on."""
+        """Count the peak of memory from now on; what comes after this in the channel was looked at."""
         if self._memory is not None:
             self._memory.forget_peak()
+            self.look()
 
     def do_mark(self, _: object) -> None:
         """Count what is used from now on."""

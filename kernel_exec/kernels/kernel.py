@@ -199,6 +199,13 @@ class Kernel:
         link = self._provisioner.link
         return None if link is None or self.died.done() else await link.sample()
 
+    async def look_at_memory(self) -> None:
+        """Have what it holds looked at now, as `over_memory` tells when this returns."""
+        link = self._provisioner.link
+        if link is not None and not self.died.done():
+            link.forget_peak()
+            await link.signal(0)  # it is no signal, but is answered
+
     @property
     def seen_peak(self) -> int:
         """The most bytes that it and its processes were seen to hold since the cell began; 0 without a limit."""
