@@ -37,6 +37,7 @@ class MemoryWatch:
         self._family = Family()
         self._peak = 0
         self._above_since: float | None = None
+        self._late = 0.0
         self.due = time.monotonic()
 
     def look(self) -> bool:
@@ -44,15 +45,15 @@ class MemoryWatch:
         start = time.monotonic()
         if start < self.due:
             return False
-        if self._above_since is not None:
-            self._above_since += start - self.due  # late as this process is, it has told nobody, nor passed on a signal
+        self._late += start - self.due  # while this process is late it tells nobody, nor passes a signal on
         self._bound()
         used = self._used()
         self._judge(used, start)
         end = time.monotonic()
         pause = min(max((self._limit - used) / GROWTH, SOON), LATE)
         self.due = end + max(pause, 10 * (end - start))  # never more than a tenth of a processor
-        return self._above_since is not None and start - self._above_since > GRACE
+        # At the most as much again: whoever keeps this process late must not gain by it.
+        return self._above_since is not None and start - self._above_since > GRACE + min(self._late, GRACE)
 
     def ended(self, most: int) -> None:
         """The kernel has ended by itself; `most` is what it held in its life, also since the last look."""
@@ -68,6 +69,8 @@ class MemoryWatch:
         if used > self._peak or above != (self._above_since is not None):
             self._peak = max(self._peak, used)
             self._tell({"memory": used, "above": above})
+        if self._above_since is None or not above:
+            self._late = 0.0
         self._above_since = (self._above_since or now) if above else None
 
     def _bound(self) -> None:

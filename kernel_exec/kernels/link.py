@@ -27,9 +27,9 @@ from kernel_exec.kernels.mounts import unmount
 START = Path(__file__).parent.parent / "inkernel" / "start.py"
 SEND_TIMEOUT = 5.0
 END_TIMEOUT = 5.0
+"""Seconds beyond the grace in which a supervisor has killed everything."""
 GATE_TIMEOUT = 30.0
 """Seconds that a container's first process has to begin."""
-"""Seconds beyond the grace in which a supervisor has killed everything."""
 SIGNAL_TIMEOUT = 1.0
 """Seconds in which anything that is no more than an answer comes, unless somebody stopped who gives it."""
 
